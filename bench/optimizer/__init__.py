@@ -1,0 +1,8 @@
+"""Optimizers on stacked replicas: each row of (n, P) parameters is one model's."""
+
+from bench.optimizer.adamw import AdamW
+from bench.optimizer.base import LearningRateSchedule, Optimizer, State
+from bench.optimizer.nesterov import Nesterov
+from bench.optimizer.sgd import SGD
+
+__all__ = ["SGD", "AdamW", "LearningRateSchedule", "Nesterov", "Optimizer", "State"]

@@ -1,0 +1,7 @@
+"""One run is one row: its schema, its key, and a store that survives crashes and company."""
+
+from bench.record.key import PATHS_AND_PLACES, digest, row_key, settings
+from bench.record.row import COLUMNS, SCHEMA, STATUSES, Row
+from bench.record.store import Store
+
+__all__ = ["COLUMNS", "PATHS_AND_PLACES", "SCHEMA", "STATUSES", "Row", "Store", "digest", "row_key", "settings"]

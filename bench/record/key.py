@@ -1,0 +1,29 @@
+"""Names for what a result depends on: equal settings, equal key."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from bench.record.row import SCHEMA
+
+PATHS_AND_PLACES = ("results", "device", "threads", "progress", "json", "sweep")
+"""Settings that say where and how to run and how to tell of it; they change no result and no key."""
+
+
+def digest(**parts: Any) -> str:
+    """The sha256 of `parts`, written as JSON with sorted names."""
+    text = json.dumps(parts, sort_keys=True, allow_nan=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def settings(conf: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a resolved conf a result depends on: without paths and places, and without devices that its fleet lacks."""
+    mix = conf["devices"].get("mix") or {}
+    catalogue = {name: entry for name, entry in conf["catalogue"].items() if name in mix}
+    return {name: value for name, value in conf.items() if name not in PATHS_AND_PLACES} | {"catalogue": catalogue}
+
+
+def row_key(conf: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    """The key of a row: its settings, the names of its presets, and the row's schema."""
+    return digest(schema=SCHEMA, conf=settings(conf), names=dict(names))[:32]

@@ -1,0 +1,140 @@
+"""A folder of rows and curves: each is written whole to a temporary file and renamed, and owned by one launcher at a time.
+
+runs/<key>.json         one row
+curves/<digest>.csv     one training: steps, held-out loss
+errors/<key>.txt        the traceback of an `error` row
+.locks/                 who is at work on what; released by the system when a process ends, however it ends
+"""
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from bench.errors import RecordError
+from bench.record.row import COLUMNS, SCHEMA, STATUSES, Row
+
+
+class Store:
+    """A results folder. Raises RecordError if it cannot be made or written."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        try:
+            for name in ("runs", "curves", ".locks"):
+                (self.folder / name).mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.folder):
+                pass
+        except OSError as error:
+            raise RecordError(f"results must be a folder that can be written, got '{folder}': {error.strerror}") from error
+
+    def row_path(self, key: str) -> Path:
+        return self.folder / "runs" / f"{key}.json"
+
+    def read(self, key: str) -> Row | None:
+        """The row of `key`, or None. Raises RecordError for one that is broken or of another schema."""
+        path = self.row_path(key)
+        return read_row(path) if path.exists() else None
+
+    def write(self, row: Row) -> Path:
+        """Record a row; an older row with its key is replaced in one move."""
+        assert row.keys() == COLUMNS.keys(), f"columns differ: {row.keys() ^ COLUMNS.keys()}"
+        assert row["status"] in STATUSES
+        path = self.row_path(row["key"])
+        write_whole(path, json.dumps(_null_for_nan(row), indent=1, allow_nan=False) + "\n")
+        return path
+
+    def set_aside(self, key: str) -> Path:
+        """Move a row that cannot be read out of the way, keeping its text; returns where to."""
+        path = self.row_path(key)
+        kept = path.with_suffix(".broken")
+        os.replace(path, kept)
+        return kept
+
+    def write_trace(self, key: str, text: str) -> Path:
+        """Record the traceback of an `error` row."""
+        path = self.folder / "errors" / f"{key}.txt"
+        write_whole(path, text)
+        return path
+
+    def read_curve(self, name: str) -> tuple[list[int], list[float]] | None:
+        """Steps and losses of the training `name`, or None if there is none, or none that can be read."""
+        path = self.folder / "curves" / f"{name}.csv"
+        try:
+            header, *lines = path.read_text().splitlines()
+            pairs = [line.split(",") for line in lines]
+            curve = [int(step) for step, _ in pairs], [float(loss) for _, loss in pairs]
+        except (FileNotFoundError, ValueError):
+            return None
+        return curve if header == "steps,loss" and curve[0] else None
+
+    def write_curve(self, name: str, steps: list[int], losses: list[float]) -> None:
+        """Record a training; repr keeps every bit of a loss."""
+        lines = [f"{step},{loss!r}" for step, loss in zip(steps, losses, strict=True)]
+        write_whole(self.folder / "curves" / f"{name}.csv", "\n".join(["steps,loss", *lines]) + "\n")
+
+    @contextmanager
+    def claim(self, name: str) -> Iterator[None]:
+        """Be the only launcher at work on `name`; waits for another that is."""
+        try:
+            lock = FileLock(self.folder / ".locks" / f"{name}.lock")
+            lock.acquire()
+        except OSError as error:
+            raise RecordError(f"cannot lock {name} in '{self.folder}': {error.strerror}") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def read_row(path: Path) -> Row:
+    """The row in a file. Raises RecordError, naming the file, if it is not a whole row of this schema."""
+    try:
+        row = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path} is not a readable row: {error}") from error
+    if not isinstance(row, dict) or row.get("schema") != SCHEMA:
+        found = row.get("schema") if isinstance(row, dict) else None
+        raise RecordError(f"{path} is a row of schema {found!r}; this version reads schema {SCHEMA}")
+    if row.keys() != COLUMNS.keys() or row["status"] not in STATUSES:
+        raise RecordError(f"{path} is not a whole row: its columns or its status are not those of schema {SCHEMA}")
+    return {name: _nan_for_null(value) for name, value in row.items()}
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file so that a reader, or a crash, sees the old one or the new one and nothing between."""
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".part", delete=False) as file:
+            temporary = file.name
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        raise RecordError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _null_for_nan(value: Any) -> Any:
+    """JSON has no NaN: unknown numbers become null, also inside lists and mappings."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _null_for_nan(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_null_for_nan(item) for item in value]
+    return value
+
+
+def _nan_for_null(value: Any) -> Any:
+    return math.nan if value is None else value

@@ -1,0 +1,44 @@
+"""The model copies of all workers as one flat tensor, with the state of their inner optimizers."""
+
+from torch import Tensor
+
+from bench.optimizer import LearningRateSchedule, Optimizer, State
+
+
+class Replicas:
+    """R copies of a model: `params`, (R, P), and optimizer state with R rows.
+
+    R is the number of workers, or 1 where an algorithm keeps all replicas identical. `step_index` is the program step that
+    comes next; it sets the learning rate. On the meta device this is a shadow: shapes and bytes without numbers.
+    """
+
+    def __init__(self, params: Tensor, optimizer: Optimizer, schedule: LearningRateSchedule) -> None:
+        self.params = params
+        self.state: State = optimizer.state(params)
+        self.step_index = 0
+        self._optimizer, self._schedule = optimizer, schedule
+
+    def step(self, gradient: Tensor) -> None:
+        """One optimizer step of every replica along `gradient`, (R, P) or (1, P), and on to the next program step."""
+        if not self.params.is_meta:
+            self.step_rows(slice(None), gradient.expand_as(self.params), self.step_index)
+        self.step_index += 1
+
+    def step_rows(self, rows: slice, gradient: Tensor, step_index: int) -> None:
+        """One optimizer step of the replicas `rows` along `gradient`, (n, P), as the program step `step_index`."""
+        state = {name: tensor[rows] for name, tensor in self.state.items()}
+        self._optimizer.step(self.params[rows], gradient, state, self._schedule.scale(step_index))
+
+    def copy_state(self, source: int, targets: list[int]) -> None:
+        """Give `targets` the optimizer state of `source`, as a worker does that downloads state."""
+        for tensor in self.state.values():
+            tensor[targets] = tensor[source].clone()
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes of one worker's parameters and optimizer state."""
+        return sum(tensor[:1].nbytes for tensor in (self.params, *self.state.values()))
+
+    def consensus(self) -> Tensor:
+        """The mean of all replicas, (1, P): the model that is evaluated."""
+        return self.params.mean(0, keepdim=True) if len(self.params) > 1 else self.params

@@ -1,0 +1,5 @@
+"""Tables and figures as pure functions of rows."""
+
+from bench.report.summary import six_lines
+
+__all__ = ["six_lines"]

@@ -1,0 +1,29 @@
+"""python -m bench.report [--results DIR]: tables and figures of all rows in a results folder."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from bench.errors import FarbenchError, RecordError
+from bench.report.publish import publish
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.report", description=__doc__)
+    parser.add_argument("--results", default="results/local", metavar="DIR", help="a results folder (default: %(default)s)")
+    parser.add_argument("--name", default="all", help="the files are called tables/NAME.md and so on (default: %(default)s)")
+    arguments = parser.parse_args()
+    folder = Path(arguments.results)
+    try:
+        paths = sorted((folder / "runs").glob("*.json"))
+        if not paths:
+            raise RecordError(f"--results must be a folder with rows in runs/, got '{folder}'")
+        publish(paths, folder, arguments.name)
+    except FarbenchError as error:
+        print(f"farbench: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""Figures: loss against virtual time, and where the worker-seconds went. Colour = algorithm, in every figure."""
+
+import io
+from pathlib import Path
+
+import matplotlib
+import pandas as pd
+
+from bench.record.store import write_whole
+from bench.timeline import BUCKETS
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+# Okabe & Ito's colours, told apart by the colour-blind; line styles tell them apart in grey.
+_COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+_STYLES = ["-", "--", "-.", ":"]
+_BUCKET_COLOURS = ["#009E73", "#CC79A7", "#0072B2", "#56B4E9", "#E69F00", "#F0E442", "#D55E00", "#999999", "#444444"]
+
+
+def loss_over_time(frame: pd.DataFrame) -> Figure:
+    """Held-out loss against virtual time, a panel a scenario, all on one logarithmic axis."""
+    trained = frame[[bool(curve["loss"]) for curve in frame["curve"]]]
+    scenarios = list(dict.fromkeys(trained["scenario"]))
+    algorithms = sorted(set(trained["algorithm"]))
+    figure, panels = plt.subplots(
+        1, max(1, len(scenarios)), figsize=(3.2 * max(1, len(scenarios)) + 0.6, 3.2), sharex=True, sharey=True, squeeze=False
+    )
+    for panel, scenario in zip(panels[0], scenarios, strict=False):
+        for _, row in trained[trained["scenario"] == scenario].iterrows():
+            number = algorithms.index(row["algorithm"])
+            # The loss before the first step stands at second 0, which a logarithmic axis does not have.
+            panel.plot(
+                row["curve"]["virtual_seconds"][1:],
+                row["curve"]["loss"][1:],
+                _STYLES[number % len(_STYLES)],
+                color=_COLOURS[number % len(_COLOURS)],
+                label=row["algorithm"],
+            )
+        target = trained[trained["scenario"] == scenario]["target_loss"].max()
+        panel.axhline(target, color="0.6", linewidth=0.8, label="target loss")
+        panel.set(title=scenario, xscale="log", xlabel="virtual time (s)")
+        panel.grid(alpha=0.25)
+    if scenarios:
+        panels[0][0].set_ylabel("held-out loss (nats a token)")
+        panels[0][-1].legend(fontsize=8)
+    figure.tight_layout()
+    return figure
+
+
+def ledger_bars(frame: pd.DataFrame) -> Figure:
+    """Where the worker-seconds went, a bar a row; the ideal is a bar that is all compute."""
+    clocked = frame[[bool(ledger) for ledger in frame["ledger"]]].iloc[::-1]
+    labels = [f"{row['scenario']}  {row['algorithm']}" for _, row in clocked.iterrows()]
+    figure, panel = plt.subplots(figsize=(9, 0.32 * len(clocked) + 1.2), layout="constrained")
+    left = [0.0] * len(clocked)
+    for bucket, colour in zip(BUCKETS, _BUCKET_COLOURS, strict=True):
+        shares = [100 * ledger[bucket] for ledger in clocked["ledger"]]
+        if any(shares):
+            panel.barh(range(len(clocked)), shares, left=left, color=colour, label=bucket.replace("_", " "), height=0.75)
+        left = [a + b for a, b in zip(left, shares, strict=True)]
+    panel.set(yticks=range(len(clocked)), yticklabels=labels, xlim=(0, 100), xlabel="share of worker-seconds (%)")
+    panel.axvline(100, color="black", linewidth=1)
+    if len(clocked):
+        figure.legend(fontsize=8, loc="outside upper center", ncol=len(BUCKETS), frameon=False)
+    return figure
+
+
+def write_figures(frame: pd.DataFrame, folder: Path, name: str) -> list[Path]:
+    """Write figures/<name>_loss and figures/<name>_ledger as SVG and PNG; returns the SVGs."""
+    written = []
+    for kind, draw in (("loss", loss_over_time), ("ledger", ledger_bars)):
+        figure = draw(frame)
+        for suffix in ("svg", "png"):
+            path = folder / "figures" / f"{name}_{kind}.{suffix}"
+            _write(figure, path)
+        written.append(path.with_suffix(".svg"))
+        plt.close(figure)
+    return written
+
+
+def _write(figure: Figure, path: Path) -> None:
+    """Equal frames give equal bytes: no dates, and ids that do not change."""
+    matplotlib.rcParams["svg.hashsalt"] = "farbench"
+    data = io.BytesIO()
+    metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
+    figure.savefig(data, format=path.suffix[1:], dpi=150, metadata=metadata)
+    write_whole(path, data.getvalue())

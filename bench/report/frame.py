@@ -1,0 +1,67 @@
+"""Rows side by side: the figures that need more than one row, computed for all of them."""
+
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bench.errors import RecordError
+from bench.record import Row
+from bench.record.store import read_row
+
+CLUSTER = {"scenario": "h100_cluster", "algorithm": "ddp", "codec": "none"}
+"""The well-connected cluster, and how it is used, that everything is compared with."""
+
+
+def load(paths: Iterable[Path]) -> tuple[list[Row], list[str]]:
+    """The rows in `paths`, and a line for each that cannot be read; those are left out."""
+    rows, broken = [], []
+    for path in paths:
+        try:
+            rows.append(read_row(path))
+        except RecordError as error:
+            broken.append(str(error))
+    return rows, broken
+
+
+def compared(rows: Sequence[Row]) -> pd.DataFrame:
+    """One line a row, in the given order, with the figures that compare it with the others of its workload.
+
+    `target_loss`: the lowest loss that every finished row of the workload reaches. `target_seconds`: virtual seconds until a
+    row first reaches it, linear between evaluations. `versus_cluster`: target_seconds over those of the cluster with the
+    same total peak FLOP/s, which takes the cluster's own seconds times its peak over this row's peak. NaN where unknown.
+    """
+    frame = pd.DataFrame(rows)
+    frame["best_loss"] = [min(row["curve"]["loss"], default=math.nan) for row in rows]
+    done = frame[frame["status"] == "done"]
+    frame["target_loss"] = frame["workload"].map(done.groupby("workload")["best_loss"].max()).astype(float)
+    frame["target_seconds"] = [seconds_to(row, target) for row, target in zip(rows, frame["target_loss"], strict=True)]
+    frame["versus_cluster"] = [_versus(frame, index) for index in range(len(frame))]
+    return frame
+
+
+def seconds_to(row: Row, target: float) -> float:
+    """Virtual seconds until the row's held-out loss first is `target` or lower; NaN if it never is."""
+    steps_seconds, steps_loss = row["curve"]["virtual_seconds"], row["curve"]["loss"]
+    before = None
+    for seconds, loss in zip(steps_seconds, steps_loss, strict=True):
+        if loss is not None and loss <= target:
+            if before is None or before[1] == loss:
+                return float(seconds)
+            share = (before[1] - target) / (before[1] - loss)
+            return float(before[0] + share * (seconds - before[0]))
+        before = (seconds, loss) if loss is not None else None
+    return math.nan
+
+
+def _versus(frame: pd.DataFrame, index: int) -> float:
+    row = frame.iloc[index]
+    same = {name: row[name] for name in ("workload", "seed", "workers")} | CLUSTER
+    clusters = frame[np.logical_and.reduce([frame[name] == value for name, value in same.items()])]
+    if clusters["target_seconds"].isna().all():
+        return math.nan
+    # Of several (a link was changed by hand, say) the fastest is the well-connected one.
+    cluster = clusters.loc[clusters["target_seconds"].idxmin()]
+    return float(row["target_seconds"] / (cluster["target_seconds"] * cluster["peak_flops"] / row["peak_flops"]))

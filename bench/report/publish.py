@@ -1,0 +1,32 @@
+"""Rows in, table on the terminal and files below the results folder out."""
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.errors import RecordError
+from bench.report.frame import compared, load
+from bench.report.table import for_terminal, notes, write_tables
+
+
+def publish(rows: list[Path], folder: Path, name: str) -> None:
+    """Print the table of the rows in these files, in their order, and write tables/<name>.* and figures/<name>_*.
+
+    Rows that cannot be read are named and left out. Raises RecordError where none is left.
+    """
+    from bench.report.figure import write_figures  # matplotlib: half a second, only where it is drawn
+
+    readable, broken = load(rows)
+    for line in broken:
+        print(f"left out: {line}", file=sys.stderr)
+    if not readable:
+        raise RecordError(f"no row in '{folder}' can be read")
+    frame = compared(readable)
+    # Where nobody watches there is no width to keep to.
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    console.print(for_terminal(frame))
+    for line in notes(frame):
+        console.print(f"{line}.", markup=False, soft_wrap=True)
+    for path in [*write_tables(frame, folder, name), *write_figures(frame, folder, name)]:
+        console.print(f"written: {path}", soft_wrap=True)

@@ -1,0 +1,29 @@
+"""Six lines at the end of a single run."""
+
+from pathlib import Path
+
+from bench.record import Row
+from bench.units import count_text, seconds_text, size_text
+
+
+def six_lines(row: Row, path: Path) -> list[str]:
+    """Scenario, algorithm, speed, loss, where most of the time went besides compute, and where the row is."""
+    if row["status"] not in ("done", "diverged"):
+        return [
+            f"scenario    {row['scenario']}, {row['workers']} workers",
+            f"algorithm   {row['algorithm']}",
+            f"status      {row['status']}: {row['reason']}",
+            f"row         {path}",
+        ]
+    share, bucket = max((share, bucket) for bucket, share in row["ledger"].items() if bucket != "compute")
+    loss = "not trained" if row["final_loss"] != row["final_loss"] else f"{row['final_loss']:.3f} nats a token"
+    if row["status"] == "diverged":
+        loss = f"diverged: {row['reason']}"
+    return [
+        f"scenario    {row['scenario']}, {row['workers']} workers, timed as {row['timed_as']}",
+        f"algorithm   {row['algorithm']}, {row['rounds']} rounds, {size_text(row['sent_bytes'])} sent a worker",
+        f"throughput  {count_text(row['tokens_per_second'])} tokens/s, {row['system_efficiency']:.1%} of the devices unhindered",
+        f"loss        {loss} after {row['steps']} steps, {seconds_text(row['virtual_seconds'])} on the virtual clock",
+        f"time        {row['ledger']['compute']:.1%} compute; the biggest loss is {bucket}, {share:.1%}",
+        f"row         {path}",
+    ]

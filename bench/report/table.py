@@ -1,0 +1,99 @@
+"""The result table: for people in the terminal and as Markdown, for programs as CSV."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from bench.record.store import write_whole
+from bench.units import count_text, seconds_text, size_text
+
+_SPOKEN = {
+    "compute": ("compute",),
+    "bandwidth": ("bandwidth",),
+    "latency": ("latency",),
+    "codec": ("codec",),
+    "waiting": ("straggler_wait", "pipeline_bubble"),
+    "lost": ("discarded", "recovering", "down"),
+}
+"""Buckets of the ledger, put together under the words of the table."""
+
+
+def _worker_seconds(row: pd.Series) -> str:
+    """Where the worker-seconds went, the largest first; what rounds to nothing is left out."""
+    shares = {word: 100 * sum(row["ledger"].get(name, 0.0) for name in names) for word, names in _SPOKEN.items()}
+    spoken = [f"{word} {share:.1f} %" for word, share in sorted(shares.items(), key=lambda s: -s[1]) if share >= 0.05]
+    return ", ".join(spoken) or "-"
+
+
+def _loss(row: pd.Series) -> str:
+    return "-" if pd.isna(row["final_loss"]) else f"{row['final_loss']:.3f}"
+
+
+def _versus(row: pd.Series) -> str:
+    return "-" if pd.isna(row["versus_cluster"]) else f"{count_text(row['versus_cluster'])}x"
+
+
+def _target(row: pd.Series) -> str:
+    if pd.isna(row["target_loss"]):
+        return "-"
+    return "never" if pd.isna(row["target_seconds"]) else seconds_text(row["target_seconds"])
+
+
+TABLE: dict[str, Callable[[pd.Series], str]] = {
+    "scenario": lambda row: row["scenario"],
+    "algorithm": lambda row: row["algorithm"],
+    "tokens/s": lambda row: count_text(row["tokens_per_second"]),
+    "versus cluster": _versus,
+    "worker-seconds": _worker_seconds,
+    "loss": _loss,
+    "time to target": _target,
+    "sent a worker": lambda row: size_text(row["sent_bytes"]),
+    "status": lambda row: row["status"],
+}
+"""The columns of the table that is read, each from a line of `bench.report.frame.compared`."""
+
+_LEFT = ("scenario", "algorithm", "worker-seconds", "status")
+
+
+def notes(frame: pd.DataFrame) -> list[str]:
+    """What must be said beside the table."""
+    lines = [
+        "versus cluster: time to target over that of h100_cluster with ddp and the same total peak FLOP/s",
+        "worker-seconds: where those of all workers went; waiting: for stragglers; lost: discarded work, recovering, down",
+    ]
+    for workload, group in frame.groupby("workload", sort=False):
+        first = group.iloc[0]
+        target = "no target loss" if pd.isna(first["target_loss"]) else f"target loss {first['target_loss']:.3f}"
+        lines.append(
+            f"{first['model']} trained, timed as {first['timed_as']} ({count_text(first['parameters'])} parameters); "
+            f"{target}, the lowest that all of these reach; workload {str(workload)[:8]}"
+        )
+    lines += [f"{row['scenario']} {row['algorithm']}: {row['reason']}" for _, row in frame.iterrows() if row["reason"]]
+    return lines
+
+
+def for_terminal(frame: pd.DataFrame) -> Table:
+    """The table for rich to print."""
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    for name in TABLE:
+        table.add_column(name, justify="left" if name in _LEFT else "right", no_wrap=name != "worker-seconds")
+    for _, row in frame.iterrows():
+        table.add_row(*(text(row) for text in TABLE.values()))
+    return table
+
+
+def write_tables(frame: pd.DataFrame, folder: Path, name: str) -> list[Path]:
+    """Write tables/<name>.md, as read, and tables/<name>.csv, with every column in base units; returns both."""
+    header = "| " + " | ".join(TABLE) + " |"
+    rule = "|" + "|".join("---" if column in _LEFT else "---:" for column in TABLE) + "|"
+    lines = ["| " + " | ".join(text(row) for text in TABLE.values()) + " |" for _, row in frame.iterrows()]
+    markdown = "\n".join([header, rule, *lines, "", *(f"- {note}" for note in notes(frame))]) + "\n"
+    ledger = pd.DataFrame(list(frame["ledger"])).add_prefix("share_")
+    flat = frame.drop(columns=["ledger", "curve", "conf", "versions", "schema", "wall_seconds"])
+    paths = [folder / "tables" / f"{name}.md", folder / "tables" / f"{name}.csv"]
+    write_whole(paths[0], markdown)
+    write_whole(paths[1], pd.concat([flat, ledger], axis=1).to_csv(index=False))
+    return paths

@@ -1,0 +1,190 @@
+"""One run: join(Simulator → Timeline, Trainer → Curve) into the columns of a row."""
+
+import math
+import platform
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy
+import torch
+
+from bench import __version__
+from bench.algorithm import Algorithm
+from bench.build import build
+from bench.data import Corpus
+from bench.errors import ConfError
+from bench.lanes import Lanes, lanes_here
+from bench.model import GPT, Shape
+from bench.optimizer import LearningRateSchedule, Optimizer
+from bench.progress import Progress
+from bench.record import Row, Store, digest
+from bench.replicas import Replicas
+from bench.schedule import Schedule
+from bench.simulator import Simulator, Workload
+from bench.timeline import Timeline
+from bench.trainer import Curve, Evaluation, Trainer
+from bench.units import TIME, parse
+from bench.world import Conf, scenario, whole
+
+WORKLOAD = ("model", "timed_as", "data", "optimizer", "lr_schedule", "evaluation", "steps")
+LEARNING = (*(name for name in WORKLOAD if name != "timed_as"), "seed", "algorithm", "codec", "aggregator")
+
+
+class Run:
+    """What conf describes, built and checked before anything is computed."""
+
+    def __init__(self, conf: Conf, store: Store, progress: Progress) -> None:
+        self.conf, self.store, self.progress = conf, store, progress
+        self.steps = whole(conf, "steps", 1)
+        self.scenario = scenario(conf)
+        self.shape: Shape = build(conf["model"], "model", Shape)
+        self.timed: Shape = build(conf["timed_as"], "timed_as", Shape)
+        self.algorithm: Algorithm = build(conf["algorithm"], "algorithm")
+        self.codec = build(conf["codec"], "codec")
+        self.aggregator = build(conf["aggregator"], "aggregator")
+        self.optimizer: Optimizer = build(conf["optimizer"], "optimizer")
+        self.lr_schedule = build(conf["lr_schedule"], "lr_schedule", LearningRateSchedule, steps=self.steps)
+        self.evaluation = build(conf["evaluation"], "evaluation", Evaluation)
+        self.device, self.threads = _device(conf["device"]), _threads(conf["threads"])
+        try:
+            self.max_virtual = parse(conf["max_virtual"], TIME)
+        except ValueError as error:
+            raise ConfError(f"max_virtual {error}") from error
+        self.corpus = _corpus(tuple(sorted(conf["data"].items())), self.shape.vocabulary) if conf["train"] else None
+
+    def columns(self) -> Row:
+        """Simulate, train, and say what came out, column by column."""
+        timeline, ideal = self.simulate()
+        tokens = timeline.counted_steps * self.timed.step_tokens
+        seconds = timeline.virtual_seconds
+        row: Row = {
+            "steps": sum(timeline.schedule.steps),
+            "rounds": len(timeline.schedule),
+            "counted_steps": timeline.counted_steps,
+            "tokens": tokens,
+            "virtual_seconds": seconds,
+            "tokens_per_second": tokens / seconds,
+            "ideal_tokens_per_second": ideal,
+            "system_efficiency": tokens / seconds / ideal,
+            "peak_flops": float(self.scenario.fleet.peak.sum()),
+            "parameters": self.timed.parameters,
+            "sent_bytes": float(timeline.sent.mean()),
+            "received_bytes": float(timeline.received.mean()),
+            "ledger": timeline.ledger.shares(),
+        }
+        return row | self._learning(timeline) if self.corpus else row
+
+    def simulate(self) -> tuple[Timeline, float]:
+        """The timeline, and the tokens a second of the same devices if nothing ever held them up."""
+        P, W = self.timed.parameters, self.scenario.workers
+        shadow = Replicas(torch.empty((W, P), device="meta"), self.optimizer, self.lr_schedule)
+        workload = Workload(
+            flops=self.timed.step_flops,
+            traffic_bytes=self.timed.step_traffic,
+            state_bytes=shadow.state_bytes,
+            resident_bytes=shadow.state_bytes + shadow.params[:1].nbytes,
+        )
+        simulator = Simulator(self.scenario, workload, self.codec, self.max_virtual)
+        with self.progress.steps("simulating", self.steps) as progress:
+            timeline = simulator.run(self.algorithm, shadow, self.steps, progress)
+        return timeline, float((self.timed.step_tokens / simulator.step_seconds).sum())
+
+    def _learning(self, timeline: Timeline) -> Row:
+        assert self.corpus is not None
+        name, curve = self.curve(timeline.schedule, self.corpus)
+        diverged = not math.isfinite(curve.losses[-1])
+        reason = f"the held-out loss is not finite after {curve.steps[-1]} steps" if diverged else ""
+        return {
+            "status": "diverged" if diverged else "done",
+            "reason": reason,
+            "initial_loss": curve.losses[0],
+            "final_loss": curve.losses[-1],
+            "source_entropy": self.corpus.entropy,
+            "curve": {
+                "steps": curve.steps,
+                "virtual_seconds": [timeline.seconds_after(step) for step in curve.steps],
+                "loss": curve.losses,
+            },
+            "curve_digest": name,
+            "data_digest": self.corpus.digest,
+        }
+
+    def curve(self, schedule: Schedule, corpus: Corpus) -> tuple[str, Curve]:
+        """The curve of a schedule and its name; trained only if no run with the same learning has been."""
+        stack = _stack(schedule.workers, self.device)
+        name = digest(
+            **{part: self.conf[part] for part in LEARNING},
+            tokens=corpus.digest,
+            schedule=schedule.digest(),
+            versions=versions(),
+            device=self.device,
+            stack=stack,
+        )
+        with self.store.claim(name):
+            found = self.store.read_curve(name)
+            if found:
+                self.progress.say(f"curve {name[:8]} found: the same learning was trained before")
+                return name, Curve(*found)
+            lanes = Lanes(self.threads if self.device == "cpu" else 1)
+            trainer = Trainer(
+                model=GPT(self.shape),
+                corpus=corpus,
+                optimizer=self.optimizer,
+                lr_schedule=self.lr_schedule,
+                codec=self.codec,
+                aggregator=self.aggregator,
+                evaluation=self.evaluation,
+                seed=self.conf["seed"],
+                stack=stack,
+                lanes=lanes,
+                device=self.device,
+            )
+            try:
+                with self.progress.steps("training", sum(schedule.steps)) as progress:
+                    curve = trainer.run(self.algorithm, schedule, progress)
+            finally:
+                lanes.close()
+            self.store.write_curve(name, curve.steps, curve.losses)
+            self.progress.say(f"curve {name[:8]} trained")
+        return name, curve
+
+
+def versions() -> dict[str, str]:
+    """Of what decides the bits of a result."""
+    return {
+        "farbench": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+    }
+
+
+@lru_cache(maxsize=2)
+def _corpus(data: tuple[tuple[str, Any], ...], vocabulary: int) -> Corpus:
+    """The corpus of a data conf, read once a process."""
+    conf: Mapping[str, Any] = dict(data)
+    corpus: Corpus = build(conf, "data").corpus(vocabulary)
+    return corpus
+
+
+def _stack(workers: int, device: str) -> int:
+    """Workers in one stack: all of them on a GPU; on CPU half of them, at most 4, where more gains nothing."""
+    return workers if device != "cpu" else min(4, max(1, workers // 2))
+
+
+def _device(setting: str) -> str:
+    if setting not in ("auto", "cpu", "cuda"):
+        raise ConfError(f"device must be auto, cpu or cuda, got '{setting}'")
+    available = torch.cuda.is_available()
+    if setting == "cuda" and not available:
+        raise ConfError("device must be one that is here, got 'cuda', and torch finds none")
+    return "cuda" if available and setting != "cpu" else "cpu"
+
+
+def _threads(setting: Any) -> int:
+    if setting == "auto":
+        return lanes_here()
+    if type(setting) is not int or setting < 1:
+        raise ConfError(f"threads must be auto or a whole number >= 1, got {setting!r}")
+    return setting

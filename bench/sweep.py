@@ -1,0 +1,75 @@
+"""A sweep as a whole: how many jobs it has, which rows they made, and the table at its end.
+
+Hydra's launchers run jobs in this process, in others, or on other machines. What they share is the environment and the
+results folder: the sweep's own file lists the keys of its rows, one a line, as they come.
+"""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from bench.errors import RecordError
+
+_FILE, _JOBS = "FARBENCH_SWEEP_FILE", "FARBENCH_SWEEP_JOBS"
+
+
+class SweepReport(Callback):
+    """Opens the sweep's file at its start; prints and writes the table at its end."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        folder = Path(config.results)
+        path = folder / ".sweep" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.keys"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        except OSError as error:
+            raise RecordError(f"results must be a folder that can be written, got '{folder}': {error.strerror}") from error
+        os.environ[_FILE], os.environ[_JOBS] = str(path.absolute()), str(_count(config))
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        from bench.report.publish import publish
+
+        folder = Path(config.results)
+        rows = [folder / "runs" / f"{key}.json" for _, key in sorted(_lines())]
+        publish(list(dict.fromkeys(rows)), folder, config.get("sweep") or "sweep")
+        Path(os.environ[_FILE]).unlink()
+
+
+def jobs() -> int:
+    """How many jobs the sweep under way has; 0 outside a sweep."""
+    return int(os.environ.get(_JOBS, 0))
+
+
+def note(number: int, key: str) -> None:
+    """The job `number` of the sweep under way has its row; nothing outside a sweep."""
+    if _FILE in os.environ:
+        with open(os.environ[_FILE], "a") as file:  # a short line is appended whole, also by two at once
+            file.write(f"{number} {key}\n")
+
+
+def rows_so_far() -> int:
+    """How many rows the sweep under way has."""
+    return len(_lines())
+
+
+def _lines() -> list[tuple[int, str]]:
+    if _FILE not in os.environ:
+        return []
+    pairs = (line.split() for line in Path(os.environ[_FILE]).read_text().splitlines())
+    return [(int(number), key) for number, key in pairs]
+
+
+def _count(config: DictConfig) -> int:
+    """Jobs of a sweep by Hydra's basic sweeper; other sweepers decide as they go (0)."""
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    if not str(config.hydra.sweeper._target_).endswith("BasicSweeper"):
+        return 0
+    params = [f"{name}={value}" for name, value in (config.hydra.sweeper.params or {}).items()]
+    overrides = OverridesParser.create().parse_overrides([*params, *config.hydra.overrides.task])
+    return sum(len(batch) for batch in BasicSweeper.split_arguments(overrides, None))

@@ -1,0 +1,69 @@
+"""When it happened, and where every worker-second went."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.schedule import Schedule
+
+Floats = NDArray[np.float64]
+
+BUCKETS = (
+    "compute",  # steps that entered the model
+    "codec",  # encoding and decoding payloads
+    "bandwidth",  # bytes on the links
+    "latency",  # hops of the links
+    "straggler_wait",  # ready, but others are not
+    "pipeline_bubble",  # a stage waits for its neighbours
+    "discarded",  # work that was lost: dropped out, too late, or a transfer begun anew
+    "recovering",  # back up: downloading state, then waiting for the next round
+    "down",
+)
+
+
+class Ledger:
+    """Seconds of each worker in each bucket."""
+
+    def __init__(self, workers: int) -> None:
+        self.seconds = {bucket: np.zeros(workers) for bucket in BUCKETS}  # each (W,)
+
+    def charge(self, bucket: str, ranks: NDArray[np.integer] | int, seconds: Floats | float) -> None:
+        """Add `seconds` to one bucket of `ranks`, which are distinct."""
+        self.seconds[bucket][ranks] += seconds
+
+    def check(self, virtual_seconds: float) -> None:
+        """Every worker's buckets sum to the length of the run, or time was lost or counted twice."""
+        sums = np.sum(list(self.seconds.values()), axis=0)
+        worst = int(np.argmax(np.abs(sums - virtual_seconds)))
+        assert abs(sums[worst] - virtual_seconds) <= 1e-9 * max(virtual_seconds, 1e-9), (
+            f"the ledger of rank {worst} holds {sums[worst]!r} s of a run of {virtual_seconds!r} s"
+        )
+
+    def shares(self) -> dict[str, float]:
+        """The share of all worker-seconds in each bucket."""
+        totals = {bucket: float(seconds.sum()) for bucket, seconds in self.seconds.items()}
+        whole = sum(totals.values())
+        return {bucket: total / whole if whole else 0.0 for bucket, total in totals.items()}
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """What the Simulator found out about one run."""
+
+    virtual_seconds: float
+    round_end: Floats  # (rounds,) virtual second at which each round's result was there
+    counted_steps: int  # worker-steps that entered the model
+    sent: Floats  # (W,) bytes
+    received: Floats  # (W,) bytes
+    ledger: Ledger
+    schedule: Schedule
+
+    def seconds_after(self, steps: int) -> float:
+        """The virtual second at which the model of `steps` program steps was there; `steps` ends a round, or is 0."""
+        if steps == 0:
+            return 0.0
+        ends = np.cumsum(self.schedule.steps)
+        index = int(np.searchsorted(ends, steps))
+        assert index < len(ends) and ends[index] == steps, f"no round ends after {steps} steps"
+        return float(self.round_end[index])

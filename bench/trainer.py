@@ -1,0 +1,194 @@
+"""The Trainer says what: it runs an algorithm's program on real replicas, following a schedule, and knows no time."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from bench.aggregator import Aggregator
+from bench.algorithm import Algorithm, AllReduce, Backward, Train
+from bench.codec import Codec
+from bench.data import Corpus
+from bench.lanes import Lanes
+from bench.model import GPT
+from bench.optimizer import LearningRateSchedule, Optimizer
+from bench.replicas import Replicas
+from bench.schedule import Schedule
+
+
+@dataclass
+class Curve:
+    """Held-out loss after so many program steps."""
+
+    steps: list[int] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """When and on how much to evaluate; `every` counts program steps and waits for the end of a round."""
+
+    every: int
+    sequences: int
+
+    def __post_init__(self) -> None:
+        for name in ("every", "sequences"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+
+
+class Trainer:
+    """A lockstep interpreter with real tensors.
+
+    Workers are trained in stacks of up to `stack`, each stack in a lane; the numbers depend on `stack` (only through the order
+    of sums) and not on the lanes. Workers whose round does not count are not trained: their work would be thrown away.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: GPT,
+        corpus: Corpus,
+        optimizer: Optimizer,
+        lr_schedule: LearningRateSchedule,
+        codec: Codec,
+        aggregator: Aggregator,
+        evaluation: Evaluation,
+        seed: int,
+        stack: int,
+        lanes: Lanes,
+        device: str = "cpu",
+    ) -> None:
+        self._model, self._corpus, self._optimizer, self._lr_schedule = model, corpus, optimizer, lr_schedule
+        self._codec, self._aggregator, self._evaluation = codec, aggregator, evaluation
+        self._seed, self._stack, self._lanes, self._device = seed, stack, lanes, device
+        self._held_out = corpus.evaluation(evaluation.sequences, model.shape.context).to(device)  # (B, T+1)
+
+    def run(
+        self,
+        algorithm: Algorithm,
+        schedule: Schedule,
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> Curve:
+        """The curve of a whole schedule; calls `progress(steps done)`. Stops where the held-out loss is not finite."""
+        self._progress = progress
+        self._workers = schedule.workers
+        copies = 1 if algorithm.identical_replicas else schedule.workers
+        initial = self._model.initial(self._seed).to(self._device)
+        self.replicas = replicas = Replicas(initial.repeat(copies, 1), self._optimizer, self._lr_schedule)
+        # The mean of gradients is the gradient of the joint batch: no need to keep one for each worker.
+        joint = algorithm.identical_replicas and self._codec.exact and self._aggregator.linear
+        curve = Curve([0], [self.evaluate(replicas.consensus())])
+        program = algorithm.run(replicas)
+        operation = next(program)
+        for index in range(len(schedule)):
+            round_ = schedule[index]
+            counted = [int(rank) for rank in round_.counted.nonzero()[0]]
+            self._welcome(counted, [int(rank) for rank in round_.joined.nonzero()[0]])
+            synchronised = False
+            # A round is its compute and the reductions up to the next compute.
+            while not (synchronised and isinstance(operation, Train | Backward)):
+                match operation:
+                    case Train():
+                        self._train(counted, operation.steps)
+                        answer = None
+                    case Backward():
+                        answer = self._gradients(counted, joint)
+                    case AllReduce():
+                        answer = self._all_reduce(operation.payload, counted)
+                        synchronised = True
+                operation = program.send(answer)
+            done = replicas.step_index
+            last = index == len(schedule) - 1
+            if last or done - curve.steps[-1] >= self._evaluation.every:
+                curve.steps.append(done)
+                curve.losses.append(self.evaluate(replicas.consensus()))
+                if not math.isfinite(curve.losses[-1]):
+                    break
+            progress(done)
+        program.close()
+        return curve
+
+    def evaluate(self, params: Tensor) -> float:
+        """Held-out loss of one model, (1, P), in nats a token."""
+        views = self._model.views(params)
+
+        def loss(tokens: Tensor) -> float:
+            with torch.no_grad():
+                return float(self._model.losses(views, tokens[None])[0]) * len(tokens)
+
+        return sum(self._lanes.run(loss, self._held_out.split(32))) / len(self._held_out)
+
+    def _train(self, ranks: list[int], steps: int) -> None:
+        """`steps` local steps of each of `ranks`."""
+        first = self.replicas.step_index
+
+        def train(stack: slice) -> None:
+            for step in range(first, first + steps):
+                if self._lanes.stopping:
+                    return
+                tokens = torch.stack([self._batch(rank, step) for rank in range(stack.start, stack.stop)])
+                gradient = self._gradient(self.replicas.params[stack], tokens)
+                self.replicas.step_rows(stack, gradient, step)
+                if stack.start == ranks[0]:
+                    self._progress(step + 1)
+
+        self._lanes.run(train, _stacks(ranks, self._stack))
+        self.replicas.step_index += steps
+
+    def _gradients(self, ranks: list[int], joint: bool) -> Tensor:
+        """Gradients of one batch for each of all workers, (W, P), or of the joint batch of `ranks`, (1, P)."""
+        step, replicas = self.replicas.step_index, self.replicas
+
+        def gradient(stack: slice) -> Tensor:
+            tokens = torch.stack([self._batch(rank, step) for rank in range(stack.start, stack.stop)])  # (n, B, T+1)
+            if joint:
+                tokens = tokens.flatten(0, 1)[None]  # (1, n*B, T+1)
+                return self._gradient(replicas.params, tokens) * (stack.stop - stack.start)
+            rows = replicas.params.expand(len(tokens), -1) if len(replicas.params) == 1 else replicas.params[stack]
+            return self._gradient(rows, tokens)
+
+        stacks = _stacks(ranks, self._stack)
+        parts = self._lanes.run(gradient, stacks)
+        if joint:
+            return torch.stack(parts).sum(0) / len(ranks)
+        everyone = torch.zeros(self._workers, replicas.params.shape[1], device=self._device)
+        for stack, part in zip(stacks, parts, strict=True):
+            everyone[stack] = part
+        return everyone
+
+    def _all_reduce(self, payload: Tensor, ranks: list[int]) -> Tensor:
+        """What everybody receives: each counted payload as it comes out of the codec, aggregated; (1, P)."""
+        if len(payload) == 1:
+            return payload  # joint gradients: the mean already
+        return self._aggregator.aggregate(self._codec.decode(self._codec.encode(payload[ranks])))
+
+    def _welcome(self, counted: list[int], joined: list[int]) -> None:
+        """Those who came back have downloaded the optimizer state of a worker that stayed, if any did."""
+        stayed = [rank for rank in counted if rank not in joined]
+        if joined and stayed and len(self.replicas.params) > 1:
+            self.replicas.copy_state(stayed[0], joined)
+
+    def _batch(self, rank: int, step: int) -> Tensor:
+        shape = self._model.shape
+        return self._corpus.batch(self._seed, rank, step, shape.batch, shape.context).to(self._device)
+
+    def _gradient(self, params: Tensor, tokens: Tensor) -> Tensor:
+        """Gradient of each model's mean loss, (n, P), for (n, P) parameters and (n, B, T+1) tokens."""
+        views = {name: view.detach().requires_grad_() for name, view in self._model.views(params).items()}
+        losses = self._model.losses(views, tokens)
+        parts = torch.autograd.grad(losses.sum(), list(views.values()))
+        return torch.cat([part.flatten(1) for part in parts], dim=1)
+
+
+def _stacks(ranks: list[int], size: int) -> list[slice]:
+    """Consecutive `ranks` (ascending) in slices that never cross a multiple of `size`."""
+    stacks: list[slice] = []
+    for rank in ranks:
+        if stacks and stacks[-1].stop == rank and rank % size:
+            stacks[-1] = slice(stacks[-1].start, rank + 1)
+        else:
+            stacks.append(slice(rank, rank + 1))
+    return stacks

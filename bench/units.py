@@ -1,0 +1,117 @@
+"""Quantities: text with a unit in conf ("25 ms", "100 Mbit/s"), plain floats in seconds, bytes, bytes/s and FLOP/s inside.
+
+This is the only file that multiplies by a power of ten, and the only one that knows bits.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from bench.errors import did_you_mean
+
+_NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\S.*?)?\s*")
+_SI = {"": 1e0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
+_BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """A kind of quantity: its name, the units it may be written in, and an example for error messages."""
+
+    name: str
+    units: Mapping[str, float]
+    example: str
+
+    # A Dimension is an annotation's metadata; its table of units takes no part in equality.
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+
+TIME = Dimension(
+    "a time",
+    {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "days": 86400.0},
+    "25 ms",
+)
+SIZE = Dimension("a size", {p + "B": f for p, f in (_SI | _BINARY).items()}, "24 GiB")
+RATE = Dimension(
+    "a data rate",
+    {p + "bit/s": f / 8 for p, f in _SI.items()} | {p + "B/s": f for p, f in (_SI | _BINARY).items()},
+    "100 Mbit/s",
+)
+COMPUTE = Dimension("a computing speed", {p + "FLOP/s": f for p, f in _SI.items()}, "312 TFLOP/s")
+
+# Annotations of a constructor's arguments: `bench.build` parses what conf gives for them.
+Seconds = Annotated[float, TIME]
+Bytes = Annotated[float, SIZE]
+Rate = Annotated[float, RATE]
+Flops = Annotated[float, COMPUTE]
+
+
+def parse(value: Any, dimension: Dimension) -> Any:
+    """`value` in the base unit of `dimension`.
+
+    A text gives a float; a list (or a list of lists) gives the same shape of floats; a mapping of texts to shares (a
+    mixture) gives a mapping of floats to shares. "unlimited" is infinity. Raises ValueError for a bare number, an
+    unknown unit, or a negative or not finite number.
+    """
+    if isinstance(value, Mapping):
+        return {parse(text, dimension): share for text, share in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [parse(item, dimension) for item in value]
+    rule = f"must be {dimension.name} with its unit, such as '{dimension.example}'"
+    if not isinstance(value, str):
+        raise ValueError(f"{rule}, got {value!r}")
+    if value.strip() == "unlimited":
+        return math.inf
+    match = _NUMBER.fullmatch(value)
+    if match is None or not match[2]:
+        raise ValueError(f"{rule}, got '{value}'")
+    if match[2] not in dimension.units:
+        raise ValueError(f"{rule}, got '{value}'{did_you_mean(match[2], dimension.units)}")
+    number = float(match[1]) * dimension.units[match[2]]
+    if not (math.isfinite(number) and number >= 0):
+        raise ValueError(f"must be >= 0 and finite, got '{value}'")
+    return number
+
+
+def seconds_text(seconds: float) -> str:
+    """Seconds as a person reads them: '87 ms', '4.2 min', '3.1 days'."""
+    if not math.isfinite(seconds):
+        return "-" if math.isnan(seconds) else "never"
+    for unit in ("days", "h", "min", "s", "ms", "µs"):
+        if seconds >= 2 * TIME.units[unit] or (unit == "s" and seconds >= 1):
+            return f"{_three_digits(seconds / TIME.units[unit])} {unit}"
+    return "0 s" if seconds == 0 else f"{_three_digits(seconds / TIME.units['µs'])} µs"
+
+
+def size_text(nbytes: float) -> str:
+    """Bytes as a person reads them, in decimal prefixes: '2.86 GB'."""
+    return _prefixed(nbytes, "B")
+
+
+def rate_text(rate: float) -> str:
+    """Bytes/s as a person reads a link's speed, in bits: '20 Mbit/s'."""
+    return "unlimited" if math.isinf(rate) else _prefixed(rate * 8, "bit/s")
+
+
+def count_text(number: float) -> str:
+    """A count as a person reads it: '355 M', '12.4 k', '87'."""
+    return _prefixed(number, "").rstrip()
+
+
+def _prefixed(number: float, unit: str) -> str:
+    if math.isnan(number):
+        return "-"
+    for prefix in reversed(_SI):
+        if number >= _SI[prefix] or prefix == "":
+            return f"{_three_digits(number / _SI[prefix])} {prefix}{unit}"
+    raise AssertionError("unreachable: the empty prefix fits any number")
+
+
+def _three_digits(number: float) -> str:
+    """`number` to three significant digits, without an exponent."""
+    if number == 0:
+        return "0"
+    return f"{number:,.{max(0, 2 - math.floor(math.log10(abs(number))))}f}"

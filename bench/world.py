@@ -1,0 +1,38 @@
+"""From resolved conf to the objects of one run. Nothing here computes; every error names its field."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bench.build import build
+from bench.devices import Device, fleet
+from bench.errors import ConfError
+from bench.network import Topology
+from bench.scenario import Scenario
+
+Conf = Mapping[str, Any]
+
+
+def scenario(conf: Conf) -> Scenario:
+    """The hardware that `conf` describes."""
+    workers, seed = whole(conf, "workers", 1), whole(conf, "seed", 0)
+    topology = build(conf["network"], "network", Topology)
+    catalogue = {name: build(entry, f"catalogue.{name}", Device) for name, entry in conf["catalogue"].items()}
+    try:
+        network = topology.network(workers, seed)
+    except ValueError as error:
+        raise ConfError(f"network.{error}") from error
+    return Scenario(
+        network=network,
+        fleet=build(conf["devices"], "devices", fleet, catalogue=catalogue, workers=workers, seed=seed),
+        churn=build(conf["churn"], "churn"),
+        participation=build(conf["participation"], "participation"),
+        seed=seed,
+    )
+
+
+def whole(conf: Conf, field: str, least: int) -> int:
+    """The whole number at the top of `conf` named `field`, at least `least`."""
+    value = conf[field]
+    if type(value) is not int or value < least:
+        raise ConfError(f"{field} must be a whole number >= {least}, got {value!r}")
+    return value
