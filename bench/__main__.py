@@ -1,6 +1,5 @@
 """python -m bench: one job or, with -m or +sweep=NAME, many. Composes conf, runs, records a row, prints six lines."""
 
-import json
 import os
 import platform
 import shlex
@@ -11,14 +10,15 @@ from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from bench import sweep
-from bench.errors import FarbenchError
+from bench.errors import ConfError, FarbenchError
 from bench.explain import explain
 from bench.job import Job
 from bench.progress import Progress
-from bench.record import PATHS_AND_PLACES
+from bench.record import PATHS_AND_PLACES, Row, as_json
 from bench.report import six_lines
 
 _HERE = Path(__file__).resolve().parent
@@ -27,33 +27,44 @@ CONF = next(folder for folder in (_HERE / "conf", _HERE.parent / "conf") if fold
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
-def job(config: DictConfig) -> str:
-    """Runs one composed job; returns the status of its row."""
+def job(config: DictConfig) -> None:
+    """Runs one composed job. A failure is told in one line; it ends a single run, and a sweep goes on without it."""
     # Here, not at import: a launcher may run this function in a process of its own.
     OmegaConf.register_new_resolver("python_version", platform.python_version, replace=True)
-    hydra_config = HydraConfig.get()
-    conf: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
-    names = {
-        group.rpartition("@")[2]: str(name) for group, name in hydra_config.runtime.choices.items() if "hydra/" not in group
-    }
-    in_sweep = hydra_config.mode is hydra.types.RunMode.MULTIRUN
-    number = int(hydra_config.job.num) if in_sweep else 0
-    total = sweep.jobs()
-    label = f"[{number + 1}{f'/{total}' if total else ''}] {names['scenario']} {names['algorithm']}: " if in_sweep else ""
-    progress = Progress(conf["progress"], label)
-    row = Job(conf, names, _command(list(hydra_config.overrides.task))).row(progress)
-    path = Path(conf["results"]) / "runs" / f"{row['key']}.json"
-    if in_sweep:
-        sweep.note(number, row["key"])
-        if row["status"] != "done":
-            progress.say(f"{row['status']}: {row['reason']}")
+    in_sweep = HydraConfig.get().mode is RunMode.MULTIRUN
+    number = int(HydraConfig.get().job.num) if in_sweep else 0
+    try:
+        row = _row(config, number, in_sweep)
+    except Exception as error:
+        _tell(error, f"job {number + 1}: " if in_sweep else "")
+        if not in_sweep:
+            raise SystemExit(1) from error
+        sweep.note(number, None)
     else:
-        print("\n".join(six_lines(row, path)))
-    if conf["json"]:
-        print(json.dumps({**row, "path": str(path)}))
+        if in_sweep:
+            sweep.note(number, row["key"])
+
+
+def _row(config: DictConfig, number: int, in_sweep: bool) -> Row:
+    """The row of one job, told to the user."""
+    choices, overrides = HydraConfig.get().runtime.choices, list(HydraConfig.get().overrides.task)
+    conf: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
+    names = {group.rpartition("@")[2]: str(name) for group, name in choices.items() if not group.startswith("hydra/")}
+    place = f"[{number + 1}/{sweep.jobs() or '?'}] {names['scenario']} {names['algorithm']}: " if in_sweep else ""
+    progress = Progress(conf["progress"], place)
+    if type(conf["json"]) is not bool:
+        raise ConfError(f"json must be true or false, got {conf['json']!r}")
+    row = Job(conf, names, _command(overrides)).row(progress)
+    path = Path(conf["results"]) / "runs" / f"{row['key']}.json"
     if row["status"] == "error":
-        raise FarbenchError(f"{row['reason']}; the row is recorded, and tried again when its command is repeated")
-    return str(row["status"])
+        raise FarbenchError(f"{row['reason']}; recorded in {path}, and tried again when its command is repeated")
+    if not in_sweep:
+        print("\n".join(six_lines(row, path)))
+    elif row["status"] != "done":
+        progress.say(f"{row['status']}: {row['reason']}")
+    if conf["json"]:
+        print(as_json({**row, "path": str(path)}))
+    return row
 
 
 def main() -> int:
@@ -63,19 +74,28 @@ def main() -> int:
     try:
         job()
     except KeyboardInterrupt:
-        rows = f"{sweep.rows_so_far()} of {sweep.jobs()} rows are finished and kept; " if sweep.jobs() else ""
+        rows = f"{len(sweep.rows())} of {sweep.jobs()} rows are finished and kept; " if sweep.jobs() else ""
         print(f"\nfarbench: interrupted; {rows}repeat the same command to go on", file=sys.stderr)
         return 130
     except Exception as error:
-        print(f"farbench: {explain(error, CONF)}", file=sys.stderr)
+        _tell(error)
         return 1
-    return 0
+    else:
+        return 1 if sweep.failures() else 0
+    finally:
+        sweep.close()
 
 
 def _command(overrides: list[str]) -> str:
     """The command that repeats this job anywhere."""
-    kept = [text for text in overrides if text.lstrip("+~").partition("=")[0] not in PATHS_AND_PLACES]
+    # Hydra hands overrides on with their blanks escaped; it reads them as well without.
+    texts = [text.replace("\\ ", " ") for text in overrides]
+    kept = [text for text in texts if text.lstrip("+~").partition("=")[0] not in PATHS_AND_PLACES]
     return shlex.join(["python", "-m", "bench", *kept])
+
+
+def _tell(error: Exception, where: str = "") -> None:
+    print(f"farbench: {where}{explain(error, CONF)}", file=sys.stderr)
 
 
 def _terminate(signum: int, frame: object) -> None:

@@ -20,6 +20,8 @@ def build(conf: Mapping[str, Any], field: str, make: Callable[..., Any] | None =
     plain type is checked. Raises ConfError naming field, rule and value for an unknown or missing argument, a bad
     quantity or type, and for any ValueError of the constructor.
     """
+    if not isinstance(conf, Mapping):
+        raise ConfError(f"{field} must hold settings, got {conf!r}")
     settings = {str(name): value for name, value in conf.items() if name != "_target_"}
     make = make or _target(conf, field)
     hints = typing.get_type_hints(make.__init__ if inspect.isclass(make) else make, include_extras=True)

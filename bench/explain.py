@@ -51,6 +51,8 @@ def _setting(text: str, conf: Path) -> str:
     assert match, text
     field = match[1].partition("@")[0]
     known = _known_settings(conf)
+    if field in known:
+        return f"{field} has other entries: add one with '+{field}.NAME=VALUE', drop one with '~{field}.NAME'"
     return f"{field} is not a setting of this run{did_you_mean(field, known)}"
 
 

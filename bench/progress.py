@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from bench.errors import ConfError
 from bench.units import seconds_text
 
 STYLES = ("auto", "bar", "plain", "none")
@@ -21,7 +22,7 @@ class Progress:
 
     def __init__(self, style: str, label: str = "") -> None:
         if style not in STYLES:
-            raise ValueError(f"progress must be one of {', '.join(STYLES)}, got '{style}'")
+            raise ConfError(f"progress must be one of {', '.join(STYLES)}, got '{style}'")
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._style = ("bar" if sys.stderr.isatty() else "plain") if style == "auto" else style
         self._label = label

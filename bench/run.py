@@ -39,6 +39,8 @@ class Run:
         self.steps = whole(conf, "steps", 1)
         self.scenario = scenario(conf)
         self.shape: Shape = build(conf["model"], "model", Shape)
+        if isinstance(conf["timed_as"], str):
+            raise ConfError(f"timed_as is the shape of a model: write model@timed_as={conf['timed_as']}")
         self.timed: Shape = build(conf["timed_as"], "timed_as", Shape)
         self.algorithm: Algorithm = build(conf["algorithm"], "algorithm")
         self.codec = build(conf["codec"], "codec")
@@ -51,6 +53,8 @@ class Run:
             self.max_virtual = parse(conf["max_virtual"], TIME)
         except ValueError as error:
             raise ConfError(f"max_virtual {error}") from error
+        if type(conf["train"]) is not bool:
+            raise ConfError(f"train must be true or false, got {conf['train']!r}")
         self.corpus = _corpus(tuple(sorted(conf["data"].items())), self.shape.vocabulary) if conf["train"] else None
 
     def columns(self) -> Row:

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from bench.errors import RecordError
 
-_FILE, _JOBS = "FARBENCH_SWEEP_FILE", "FARBENCH_SWEEP_JOBS"
+_FILE, _JOBS, _FAILED = "FARBENCH_SWEEP_FILE", "FARBENCH_SWEEP_JOBS", "failed"
 
 
 class SweepReport(Callback):
@@ -34,9 +34,8 @@ class SweepReport(Callback):
         from bench.report.publish import publish
 
         folder = Path(config.results)
-        rows = [folder / "runs" / f"{key}.json" for _, key in sorted(_lines())]
-        publish(list(dict.fromkeys(rows)), folder, config.get("sweep") or "sweep")
-        Path(os.environ[_FILE]).unlink()
+        if rows():
+            publish([folder / "runs" / f"{key}.json" for key in rows()], folder, config.get("sweep") or "last_sweep")
 
 
 def jobs() -> int:
@@ -44,23 +43,33 @@ def jobs() -> int:
     return int(os.environ.get(_JOBS, 0))
 
 
-def note(number: int, key: str) -> None:
-    """The job `number` of the sweep under way has its row; nothing outside a sweep."""
+def note(number: int, key: str | None) -> None:
+    """The job `number` of the sweep under way has the row `key`, or has failed."""
+    with open(os.environ[_FILE], "a") as file:  # a short line is appended whole, also by two at once
+        file.write(f"{number} {key or _FAILED}\n")
+
+
+def rows() -> list[str]:
+    """Keys of the rows that the sweep under way, or just ended, has; in the order of its jobs."""
+    return list(dict.fromkeys(key for _, key in _lines() if key != _FAILED))
+
+
+def failures() -> int:
+    """How many jobs of the sweep under way, or just ended, have failed; 0 outside a sweep."""
+    return sum(key == _FAILED for _, key in _lines())
+
+
+def close() -> None:
+    """Forget the sweep: its file has served."""
     if _FILE in os.environ:
-        with open(os.environ[_FILE], "a") as file:  # a short line is appended whole, also by two at once
-            file.write(f"{number} {key}\n")
-
-
-def rows_so_far() -> int:
-    """How many rows the sweep under way has."""
-    return len(_lines())
+        Path(os.environ.pop(_FILE)).unlink(missing_ok=True)
 
 
 def _lines() -> list[tuple[int, str]]:
     if _FILE not in os.environ:
         return []
     pairs = (line.split() for line in Path(os.environ[_FILE]).read_text().splitlines())
-    return [(int(number), key) for number, key in pairs]
+    return sorted((int(number), key) for number, key in pairs)
 
 
 def _count(config: DictConfig) -> int:

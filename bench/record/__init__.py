@@ -2,6 +2,6 @@
 
 from bench.record.key import PATHS_AND_PLACES, digest, row_key, settings
 from bench.record.row import COLUMNS, SCHEMA, STATUSES, Row
-from bench.record.store import Store
+from bench.record.store import Store, as_json
 
-__all__ = ["COLUMNS", "PATHS_AND_PLACES", "SCHEMA", "STATUSES", "Row", "Store", "digest", "row_key", "settings"]
+__all__ = ["COLUMNS", "PATHS_AND_PLACES", "SCHEMA", "STATUSES", "Row", "Store", "as_json", "digest", "row_key", "settings"]

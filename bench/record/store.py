@@ -47,7 +47,7 @@ class Store:
         assert row.keys() == COLUMNS.keys(), f"columns differ: {row.keys() ^ COLUMNS.keys()}"
         assert row["status"] in STATUSES
         path = self.row_path(row["key"])
-        write_whole(path, json.dumps(_null_for_nan(row), indent=1, allow_nan=False) + "\n")
+        write_whole(path, as_json(row, indent=1) + "\n")
         return path
 
     def set_aside(self, key: str) -> Path:
@@ -123,6 +123,11 @@ def write_whole(path: Path, content: str | bytes) -> None:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
         raise RecordError(f"cannot write {path}: {error.strerror}") from error
+
+
+def as_json(row: Row, indent: int | None = None) -> str:
+    """A row as JSON text."""
+    return json.dumps(_null_for_nan(row), indent=indent, allow_nan=False)
 
 
 def _null_for_nan(value: Any) -> Any:

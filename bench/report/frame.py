@@ -1,6 +1,7 @@
 """Rows side by side: the figures that need more than one row, computed for all of them."""
 
 import math
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -27,19 +28,30 @@ def load(paths: Iterable[Path]) -> tuple[list[Row], list[str]]:
 
 
 def compared(rows: Sequence[Row]) -> pd.DataFrame:
-    """One line a row, in the given order, with the figures that compare it with the others of its workload.
+    """One line a row, in the given order, with what compares it with the others:
 
-    `target_loss`: the lowest loss that every finished row of the workload reaches. `target_seconds`: virtual seconds until a
-    row first reaches it, linear between evaluations. `versus_cluster`: target_seconds over those of the cluster with the
-    same total peak FLOP/s, which takes the cluster's own seconds times its peak over this row's peak. NaN where unknown.
+    settings: what a row's command sets that not all of them do.
+    target_loss: the lowest loss that every finished row of the workload reaches.
+    target_seconds: virtual seconds until a row first reaches it, linear between evaluations.
+    versus_cluster: target_seconds over those of the cluster with the same total peak FLOP/s, which takes the cluster's own
+    seconds times its peak over this row's peak. NaN where unknown.
     """
     frame = pd.DataFrame(rows)
+    frame["settings"] = _settings([row["command"] for row in rows])
     frame["best_loss"] = [min(row["curve"]["loss"], default=math.nan) for row in rows]
     done = frame[frame["status"] == "done"]
     frame["target_loss"] = frame["workload"].map(done.groupby("workload")["best_loss"].max()).astype(float)
     frame["target_seconds"] = [seconds_to(row, target) for row, target in zip(rows, frame["target_loss"], strict=True)]
     frame["versus_cluster"] = [_versus(frame, index) for index in range(len(frame))]
     return frame
+
+
+def _settings(commands: Sequence[str]) -> list[str]:
+    """What each command sets that not all of them do, less scenario and algorithm, which have columns of their own."""
+    overrides = [shlex.split(command)[3:] for command in commands]  # after: python -m bench
+    common = set(overrides[0]).intersection(*overrides[1:])
+    named = ("scenario=", "algorithm=")
+    return [" ".join(text for text in some if text not in common and not text.startswith(named)) for some in overrides]
 
 
 def seconds_to(row: Row, target: float) -> float:

@@ -22,7 +22,7 @@ def six_lines(row: Row, path: Path) -> list[str]:
     return [
         f"scenario    {row['scenario']}, {row['workers']} workers, timed as {row['timed_as']}",
         f"algorithm   {row['algorithm']}, {row['rounds']} rounds, {size_text(row['sent_bytes'])} sent a worker",
-        f"throughput  {count_text(row['tokens_per_second'])} tokens/s, {row['system_efficiency']:.1%} of the devices unhindered",
+        f"throughput  {count_text(row['tokens_per_second'])} tokens/s, {row['system_efficiency']:.1%} of unhindered devices",
         f"loss        {loss} after {row['steps']} steps, {seconds_text(row['virtual_seconds'])} on the virtual clock",
         f"time        {row['ledger']['compute']:.1%} compute; the biggest loss is {bucket}, {share:.1%}",
         f"row         {path}",

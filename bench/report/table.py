@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table
 
 from bench.record.store import write_whole
@@ -45,6 +46,7 @@ def _target(row: pd.Series) -> str:
 TABLE: dict[str, Callable[[pd.Series], str]] = {
     "scenario": lambda row: row["scenario"],
     "algorithm": lambda row: row["algorithm"],
+    "settings": lambda row: row["settings"],
     "tokens/s": lambda row: count_text(row["tokens_per_second"]),
     "versus cluster": _versus,
     "worker-seconds": _worker_seconds,
@@ -55,7 +57,7 @@ TABLE: dict[str, Callable[[pd.Series], str]] = {
 }
 """The columns of the table that is read, each from a line of `bench.report.frame.compared`."""
 
-_LEFT = ("scenario", "algorithm", "worker-seconds", "status")
+_LEFT = ("scenario", "algorithm", "settings", "worker-seconds", "status")
 
 
 def notes(frame: pd.DataFrame) -> list[str]:
@@ -75,22 +77,30 @@ def notes(frame: pd.DataFrame) -> list[str]:
     return lines
 
 
+def cells(frame: pd.DataFrame) -> dict[str, list[str]]:
+    """The table as text, column by column, without settings that never differ and a status that always is done."""
+    columns = {name: [text(row) for _, row in frame.iterrows()] for name, text in TABLE.items()}
+    quiet = {"settings": {""}, "status": {"done"}}
+    return {name: column for name, column in columns.items() if set(column) != quiet.get(name)}
+
+
 def for_terminal(frame: pd.DataFrame) -> Table:
     """The table for rich to print."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    for name in TABLE:
+    columns = cells(frame)
+    for name in columns:
         table.add_column(name, justify="left" if name in _LEFT else "right", no_wrap=name != "worker-seconds")
-    for _, row in frame.iterrows():
-        table.add_row(*(text(row) for text in TABLE.values()))
+    for line in zip(*columns.values(), strict=True):
+        table.add_row(*map(escape, line))
     return table
 
 
 def write_tables(frame: pd.DataFrame, folder: Path, name: str) -> list[Path]:
     """Write tables/<name>.md, as read, and tables/<name>.csv, with every column in base units; returns both."""
-    header = "| " + " | ".join(TABLE) + " |"
-    rule = "|" + "|".join("---" if column in _LEFT else "---:" for column in TABLE) + "|"
-    lines = ["| " + " | ".join(text(row) for text in TABLE.values()) + " |" for _, row in frame.iterrows()]
-    markdown = "\n".join([header, rule, *lines, "", *(f"- {note}" for note in notes(frame))]) + "\n"
+    columns = cells(frame)
+    rule = ["---" if column in _LEFT else "---:" for column in columns]
+    lines = ["| " + " | ".join(line) + " |" for line in (list(columns), rule, *zip(*columns.values(), strict=True))]
+    markdown = "\n".join([*lines, "", *(f"- {note}" for note in notes(frame))]) + "\n"
     ledger = pd.DataFrame(list(frame["ledger"])).add_prefix("share_")
     flat = frame.drop(columns=["ledger", "curve", "conf", "versions", "schema", "wall_seconds"])
     paths = [folder / "tables" / f"{name}.md", folder / "tables" / f"{name}.csv"]
