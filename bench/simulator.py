@@ -76,27 +76,40 @@ class Simulator:
         program = algorithm.run(replicas)
         operation = next(program)
         done = pending = 0
+        synchronised = False  # the round's first reduction is over
         while True:
             match operation:
-                case Train():
-                    pending += operation.steps
-                    answer = None
-                case Backward():
-                    pending += 1
-                    answer = replicas.params
+                case Train() | Backward():
+                    if synchronised:
+                        if done >= steps:
+                            break
+                        self._joined |= self._roster.join()
+                        synchronised = False
+                    pending += operation.steps if isinstance(operation, Train) else 1
+                    answer = replicas.params if isinstance(operation, Backward) else None
                 case AllReduce():
-                    self._synchronise(pending, operation)
-                    done, pending = done + pending, 0
-                    progress(done)
-                    if done >= steps:
-                        break
+                    counted = self._reduce(pending, operation)
+                    if synchronised:
+                        self._round_end[-1] = self._roster.now
+                    else:
+                        self._end_round(pending, counted)
+                        done, pending, synchronised = done + pending, 0, True
+                        progress(done)
                     answer = operation.payload[:1]
             operation = program.send(answer)
         program.close()
         return self._timeline()
 
-    def _synchronise(self, steps: int, operation: AllReduce) -> None:
-        """One round: `steps` of compute, then the reduction, again until somebody's work counts."""
+    def _end_round(self, steps: int, counted: Ints) -> None:
+        mask = np.zeros(self._scenario.workers, bool)
+        mask[counted] = True
+        self._schedule.append(steps, mask, self._joined & mask)
+        self._joined &= ~mask
+        self._counted_steps += steps * len(counted)
+        self._round_end.append(self._roster.now)
+
+    def _reduce(self, steps: int, operation: AllReduce) -> Ints:
+        """`steps` of compute, then the reduction, again until somebody's work counts; returns whose did."""
         row = operation.payload[:1]
         encoded = self._codec.encode(row)
         wire_bytes = sum(part.nbytes for part in encoded)
@@ -108,13 +121,8 @@ class Simulator:
                 self._roster.wait_for_somebody(self._max_virtual)
             self._check_limit()
             self._joined |= self._roster.join()
-        mask = np.zeros(self._scenario.workers, bool)
-        mask[counted] = True
-        self._schedule.append(steps, mask, self._joined & mask)
-        self._counted_steps += steps * len(counted)
-        self._round_end.append(self._roster.now)
         self._check_limit()
-        self._joined = (self._joined & ~mask) | self._roster.join()
+        return counted
 
     def _attempt(self, steps: int, codec_seconds: Floats, wire_bytes: float) -> Ints | None:
         """One try at a round; returns the ranks that counted, or None if none did."""
@@ -125,13 +133,14 @@ class Simulator:
         ready = start + compute + codec_seconds[ranks]  # encoded
         begin = self._begin(ranks, ready, start)
         stays = roster.until[ranks] > begin
-        self._lose(ranks[~stays], start)
+        left = self._lose(ranks[~stays], start)
         if not stays.any():
+            roster.advance(left.max(initial=start))  # the round is over when the last of them has gone
             return None
         ranks, compute, ready = ranks[stays], compute[stays], ready[stays]
         roster.advance(begin)
 
-        kept, wasted, latency, bandwidth = self._reduce(ranks, wire_bytes, start)
+        kept, wasted, latency, bandwidth = self._ring(ranks, wire_bytes, start)
         ranks, compute, ready = ranks[kept], compute[kept], ready[kept]
         on_time = ready <= begin
         if not on_time.any():
@@ -154,17 +163,18 @@ class Simulator:
 
     def _begin(self, ranks: Ints, ready: Floats, start: float) -> float:
         """The second at which the reduction begins, infinity if nobody lives to be ready."""
-        until = self._roster.until[ranks]
+        until = np.maximum(self._roster.until[ranks], start)
         lives = until > ready
         if not lives.any():
             return np.inf
-        begin = self._scenario.participation.begin(ready[lives], len(ranks), start)
+        # One that drops out first is waited for until it does; nobody can know before.
+        begin = self._scenario.participation.begin(np.where(lives, ready, np.inf), np.minimum(ready, until), start)
         if not (lives & (ready <= begin) & (until > begin)).any():
-            # All that were ready dropped out while they waited for a deadline: the next one to be ready begins.
+            # All that were ready dropped out while they waited: the next one to be ready begins.
             begin = float(ready[lives & (ready > begin)].min(initial=np.inf))
         return begin
 
-    def _reduce(self, ranks: Ints, nbytes: float, start: float) -> tuple[NDArray[np.bool_], float, float, float]:
+    def _ring(self, ranks: Ints, nbytes: float, start: float) -> tuple[NDArray[np.bool_], float, float, float]:
         """The ring among `ranks`, begun anew without whoever drops out of it.
 
         Returns who stayed, (n,), and seconds: wasted on broken attempts, of latency, and of bandwidth.
@@ -185,10 +195,11 @@ class Simulator:
             wasted += roster.now - begin
         return kept, wasted, 0.0, 0.0
 
-    def _lose(self, ranks: Ints, start: float) -> None:
-        """`ranks` drop out, and with them what they did since `start`."""
+    def _lose(self, ranks: Ints, start: float) -> Floats:
+        """`ranks` drop out, and with them what they did since `start`; returns when they do."""
         left = self._roster.leave(ranks)
         self._ledger.charge("discarded", ranks, left - start)
+        return left
 
     def _compute_seconds(self, ranks: Ints, steps: int) -> Floats:
         """Seconds in which each of `ranks` takes `steps` steps, jitter drawn from the stream (seed, "jitter")."""

@@ -1,6 +1,6 @@
 """Rules for when a reduction begins: with everybody, with enough, or on time.
 
-Who has not finished by then is late: its work of this round is discarded, and it takes the result like everybody else.
+Who is not ready by then is late: its work of this round is discarded, and it takes the result like everybody else.
 """
 
 import math
@@ -18,26 +18,26 @@ Floats = NDArray[np.float64]
 class Participation(Protocol):
     """When a reduction begins."""
 
-    def begin(self, finish: Floats, present: int, round_start: float) -> float:
-        """The virtual second at which a reduction begins.
+    def begin(self, ready: Floats, known: Floats, round_start: float) -> float:
+        """The virtual second at which the reduction of a round that began at `round_start` begins.
 
-        `finish` (n,), n >= 1, are the seconds at which workers that live to finish do so; `present` >= n is the number that
-        began the round at `round_start`. The answer is never before the first of `finish`.
+        `ready` (n,) is when each worker is ready, infinity for one that drops out first; at least one is finite. `known`
+        (n,) is when each is ready or has dropped out. The answer is never before the first of `ready`.
         """
         ...
 
 
 @dataclass(frozen=True)
 class WaitForAll:
-    """Begin when the last one has finished; those who dropped out are not waited for."""
+    """Begin when the last one is ready; one that has dropped out is no longer waited for."""
 
-    def begin(self, finish: Floats, present: int, round_start: float) -> float:
-        return float(finish.max())
+    def begin(self, ready: Floats, known: Floats, round_start: float) -> float:
+        return float(known.max())
 
 
 @dataclass(frozen=True)
 class Quorum:
-    """Begin when `fraction` of those who began the round have finished, or all that live to finish."""
+    """Begin when `fraction` of those who began the round are ready, or when nobody more can come."""
 
     fraction: float
 
@@ -45,15 +45,15 @@ class Quorum:
         if not 0 < self.fraction <= 1:
             raise ValueError(f"fraction must be in (0, 1], got {self.fraction:g}")
 
-    def begin(self, finish: Floats, present: int, round_start: float) -> float:
+    def begin(self, ready: Floats, known: Floats, round_start: float) -> float:
         # The small step down keeps 0.7 of 10 at 7, where the product is 7.000000000000001.
-        needed = max(1, math.ceil(self.fraction * present - 1e-9))
-        return float(np.sort(finish)[min(needed, len(finish)) - 1])
+        needed = max(1, math.ceil(self.fraction * len(ready) - 1e-9))
+        return float(min(np.sort(ready)[needed - 1], known.max()))
 
 
 @dataclass(frozen=True)
 class Deadline:
-    """Begin when the last has finished, but at the latest `after` the round's start, with at least one finished."""
+    """Begin when the last one is ready, but at the latest `after` the round's start, with at least one ready."""
 
     after: Seconds
 
@@ -61,5 +61,5 @@ class Deadline:
         if not self.after > 0:
             raise ValueError(f"after must be above 0 s, got {self.after:g}")
 
-    def begin(self, finish: Floats, present: int, round_start: float) -> float:
-        return float(max(finish.min(), min(finish.max(), round_start + self.after)))
+    def begin(self, ready: Floats, known: Floats, round_start: float) -> float:
+        return float(max(ready.min(), min(known.max(), round_start + self.after)))

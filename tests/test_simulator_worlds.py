@@ -1,0 +1,140 @@
+"""What must hold in any world: the ledger sums, better links never cost time, equal seeds give equal runs."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from worlds import scenario, simulate
+
+from bench.algorithm.ddp import DDP
+from bench.algorithm.diloco import DiLoCo
+from bench.algorithm.local_sgd import LocalSGD
+from bench.churn import AlwaysOn, exponential, weibull
+from bench.codec import BF16, NoCodec
+from bench.errors import VirtualTimeout
+from bench.participation import Deadline, Quorum, WaitForAll
+
+positive = st.floats(0.05, 20.0)
+algorithms = st.sampled_from([DDP(), LocalSGD(sync_every=3), DiLoCo(sync_every=4, outer_lr=0.7, outer_momentum=0.9)])
+participations = st.one_of(
+    st.just(WaitForAll()),
+    st.floats(0.01, 1.0).map(Quorum),
+    st.floats(0.1, 30.0).map(Deadline),
+)
+churns = st.one_of(
+    st.just(AlwaysOn()),
+    st.builds(exponential, st.floats(5, 200), st.floats(0.5, 50)),
+    st.builds(weibull, st.floats(0.4, 2), st.floats(5, 200), st.floats(0.4, 2), st.floats(0.5, 50)),
+)
+
+
+@st.composite
+def links(draw):
+    """Access links, latencies and perhaps islands, of 4000-byte payloads' size."""
+    speed = st.floats(200, 20_000)
+    slow, fast = draw(st.floats(200, 2000)), draw(st.floats(2001, 20_000))
+    found = {"uplink": draw(speed), "downlink": {slow: 0.5, fast: 0.5}, "last_mile": draw(st.floats(0, 0.5))}
+    if draw(st.booleans()):
+        found |= {"islands": draw(st.integers(1, 3)), "exit_uplink": draw(speed), "exit_downlink": draw(speed)}
+    return found
+
+
+@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    workers=st.integers(1, 7),
+    speeds=st.lists(positive, min_size=1, max_size=3),
+    jitter=st.sampled_from([0.0, 0.3]),
+    links=links(),
+    churn=churns,
+    participation=participations,
+    algorithm=algorithms,
+    codec=st.sampled_from([NoCodec(), BF16()]),
+    seed=st.integers(0, 10**6),
+)
+def test_every_worker_second_lies_in_exactly_one_bucket(
+    workers, speeds, jitter, links, churn, participation, algorithm, codec, seed
+):
+    world = scenario(workers, speeds=speeds, jitter=jitter, churn=churn, participation=participation, seed=seed, **links)
+    try:
+        timeline = simulate(algorithm, world, steps=6, codec=codec, limit=20_000.0)
+    except VirtualTimeout:
+        return  # too unreliable a world to finish in; that it is noticed is what matters here
+    sums = sum(timeline.ledger.seconds.values())
+    np.testing.assert_allclose(sums, timeline.virtual_seconds, rtol=1e-9)
+    for bucket, seconds in timeline.ledger.seconds.items():
+        assert np.all(seconds >= -1e-9 * timeline.virtual_seconds), bucket
+    # Computed seconds that are not discarded are those of the steps that count.
+    counted = sum(timeline.schedule[k].counted.sum() * timeline.schedule[k].steps for k in range(len(timeline.schedule)))
+    assert counted == timeline.counted_steps > 0
+    assert np.all(np.diff(timeline.round_end) > 0)
+    assert all(timeline.schedule[k].counted.any() for k in range(len(timeline.schedule)))
+    if isinstance(churn, AlwaysOn):
+        lost = ("recovering", "down") if not isinstance(participation, WaitForAll) else ("recovering", "down", "discarded")
+        assert all(timeline.ledger.seconds[bucket].sum() == 0 for bucket in lost)
+    if workers == 1:
+        assert timeline.sent.sum() == 0
+
+
+def test_the_ledger_notices_a_lost_second():
+    timeline = simulate(DDP(), scenario(), steps=2)
+    timeline.ledger.seconds["compute"][1] -= 1e-3
+    with pytest.raises(AssertionError, match="the ledger of rank 1"):
+        timeline.ledger.check(timeline.virtual_seconds)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    workers=st.integers(1, 7),
+    speeds=st.lists(positive, min_size=1, max_size=3),
+    links=links(),
+    algorithm=algorithms,
+    seed=st.integers(0, 10**6),
+    more=st.floats(1.0, 10.0),
+)
+def test_while_nobody_drops_better_links_never_cost_time_and_free_ones_take_none(workers, speeds, links, algorithm, seed, more):
+    def seconds(change):
+        world = scenario(workers, speeds=speeds, jitter=0.2, seed=seed, **links)
+        change(world.network)
+        return simulate(algorithm, world, steps=6)
+
+    def wider(network):
+        random = np.random.default_rng(seed)  # some links, not all
+        network.capacity[:] *= np.where(random.random(len(network.capacity)) < 0.5, more, 1.0)
+
+    def nearer(network):
+        network.last_mile[:] /= more
+
+    def free(network):
+        network.capacity[:], network.last_mile[:] = np.inf, 0.0
+
+    as_it_is = seconds(lambda network: None)
+    assert seconds(wider).virtual_seconds <= as_it_is.virtual_seconds * (1 + 1e-12)
+    assert seconds(nearer).virtual_seconds <= as_it_is.virtual_seconds * (1 + 1e-12)
+    ideal = seconds(free)
+    assert ideal.ledger.seconds["bandwidth"].sum() == ideal.ledger.seconds["latency"].sum() == 0
+    assert ideal.schedule.digest() == as_it_is.schedule.digest()  # so that one training serves both
+
+
+@settings(max_examples=50, deadline=None)
+@given(links=links(), churn=churns, participation=participations, algorithm=algorithms, seed=st.integers(0, 10**6))
+def test_equal_seeds_give_equal_runs(links, churn, participation, algorithm, seed):
+    def run():
+        world = scenario(5, speeds=[1, 3], jitter=0.3, churn=churn, participation=participation, seed=seed, **links)
+        try:
+            return simulate(algorithm, world, steps=6, limit=20_000.0)
+        except VirtualTimeout as error:
+            return str(error)
+
+    first, second = run(), run()
+    if isinstance(first, str):
+        assert first == second
+    else:
+        assert first.schedule.digest() == second.schedule.digest()
+        np.testing.assert_array_equal(first.round_end, second.round_end)
+        for bucket in first.ledger.seconds:
+            np.testing.assert_array_equal(first.ledger.seconds[bucket], second.ledger.seconds[bucket])
+
+
+def test_another_seed_gives_another_run():
+    runs = [simulate(DDP(), scenario(jitter=0.3, seed=seed), steps=6).virtual_seconds for seed in (0, 1)]
+    assert runs[0] != runs[1]

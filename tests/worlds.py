@@ -1,0 +1,60 @@
+"""Small worlds whose seconds can be derived by hand."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from bench.churn import AlwaysOn
+from bench.codec import NoCodec
+from bench.devices import Device, fleet
+from bench.network import Topology
+from bench.optimizer import SGD, LearningRateSchedule
+from bench.participation import WaitForAll
+from bench.replicas import Replicas
+from bench.scenario import Scenario
+from bench.simulator import Simulator, Workload
+
+P = 1000  # parameters: a payload of 4000 bytes
+STATE = 8000.0  # bytes a returner downloads
+
+
+@dataclass(frozen=True)
+class Scripted:
+    """Churn by script: rank → lengths of its up, down, up, … intervals; the last goes on for ever."""
+
+    lengths: dict[int, list[float]] = field(default_factory=dict)
+    availability: float = float("nan")
+
+    def starts_up(self, seed, ranks):
+        return np.ones(len(ranks), bool)
+
+    def seconds(self, seed, ranks, up, interval):
+        scripts = [self.lengths.get(int(rank), []) for rank in ranks]
+        return np.array([s[i] if i < len(s) else np.inf for s, i in zip(scripts, interval, strict=True)], float)
+
+
+def scenario(workers=4, *, speeds=(1.0,), jitter=0.0, churn=None, participation=None, seed=0, **links):
+    """Workers whose step of one FLOP takes `speeds` seconds, in turn; links of 1000 bytes/s without latency."""
+    topology = {"uplink": 1000.0, "downlink": 1000.0, "last_mile": 0.0} | links
+    defaults = {"memory": 1e9, "memory_bandwidth": 1e6, "efficiency": 1.0, "source": "", "verified": True}
+    devices = fleet({"unit": 1.0}, jitter, {"unit": Device(peak=1.0, **defaults)}, workers, seed)
+    devices.peak[:] = 1 / np.resize(np.asarray(speeds, float), workers)
+    return Scenario(
+        network=Topology(**topology).network(workers, seed),
+        fleet=devices,
+        churn=churn or AlwaysOn(),
+        participation=participation or WaitForAll(),
+        seed=seed,
+    )
+
+
+def simulate(algorithm, world, steps, *, codec=None, resident=1.0, limit=1e9):
+    """The timeline of an algorithm with P parameters on a world."""
+    workload = Workload(flops=1.0, traffic_bytes=0.0, state_bytes=STATE, resident_bytes=resident)
+    shadow = Replicas(
+        torch.empty((world.workers, P), device="meta"),
+        SGD(lr=1.0, momentum=0.0),
+        LearningRateSchedule(warmup=0, final=1.0, steps=steps),
+    )
+    return Simulator(world, workload, codec or NoCodec(), limit).run(algorithm, shadow, steps)
