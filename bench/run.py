@@ -116,7 +116,7 @@ class Run:
 
     def curve(self, schedule: Schedule, corpus: Corpus) -> tuple[str, Curve]:
         """The curve of a schedule and its name; trained only if no run with the same learning has been."""
-        stack = _stack(schedule.workers, self.device)
+        stack = stack_size(schedule.workers, self.device)
         name = digest(
             **{part: self.conf[part] for part in LEARNING},
             tokens=corpus.digest,
@@ -172,7 +172,7 @@ def _corpus(data: tuple[tuple[str, Any], ...], vocabulary: int) -> Corpus:
     return corpus
 
 
-def _stack(workers: int, device: str) -> int:
+def stack_size(workers: int, device: str) -> int:
     """Workers in one stack: all of them on a GPU; on CPU half of them, at most 4, where more gains nothing."""
     return workers if device != "cpu" else min(4, max(1, workers // 2))
 

@@ -110,7 +110,7 @@ def test_a_missing_target_is_named():
         build({"sync_every": 5}, "algorithm")
 
 
-@pytest.mark.parametrize("target", ["DiLoCo", "bench.algorithm.nowhere.X", "bench.algorithm.diloco.Dilco", "", 5, ".diloco.X"])
+@pytest.mark.parametrize("target", ["DiLoCo", "bench.algorithm.nowhere.X", "bench.algorithm.diloco.Dilco", "", 5])
 def test_a_target_that_cannot_be_imported_is_named(target):
     with pytest.raises(ConfError, match=r"^algorithm\._target_ must name a class that can be imported, got "):
         build({"_target_": target}, "algorithm")
@@ -120,3 +120,9 @@ def test_a_target_that_cannot_be_imported_is_named(target):
 def test_a_node_that_holds_no_settings_is_refused(conf):
     with pytest.raises(ConfError, match="^algorithm must hold settings, got "):
         build(conf, "algorithm")
+
+
+@pytest.mark.parametrize("target", [".diloco.X", "bench.algorithm", "bench.record.SCHEMA"])
+def test_a_target_that_is_no_class_is_named(target):
+    with pytest.raises(ConfError, match=r"^algorithm\._target_ must name a class that can be imported, got "):
+        build({"_target_": target}, "algorithm")

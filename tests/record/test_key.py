@@ -1,0 +1,89 @@
+"""The key of a row: what it depends on and what not."""
+
+import copy
+
+import pytest
+
+from bench.record import PATHS_AND_PLACES, digest, row_key, settings
+
+NAMES = {"scenario": "volunteer_home", "algorithm": "diloco"}
+CONF = {
+    "devices": {"mix": {"h100": 0.5, "h800": 0.5}, "jitter": 0.1},
+    "catalogue": {name: {"peak": "989 TFLOP/s"} for name in ("a100", "h100", "h800")},
+    "algorithm": {"sync_every": 20},
+    "steps": 240,
+    "seed": 0,
+    "results": "results/local",
+    "device": "auto",
+    "threads": "auto",
+    "progress": "auto",
+    "json": False,
+}
+
+
+def changed(*path, value) -> dict:
+    """CONF with one setting changed or added."""
+    conf = copy.deepcopy(CONF)
+    node = conf
+    for name in path[:-1]:
+        node = node[name]
+    node[path[-1]] = value
+    return conf
+
+
+def test_a_key_is_32_hex_digits_and_repeats():
+    key = row_key(CONF, NAMES)
+    assert key == row_key(copy.deepcopy(CONF), dict(NAMES))
+    assert len(key) == 32
+    assert set(key) <= set("0123456789abcdef")
+
+
+def test_the_order_of_settings_does_not_matter():
+    assert row_key(dict(reversed(CONF.items())), dict(reversed(NAMES.items()))) == row_key(CONF, NAMES)
+
+
+@pytest.mark.parametrize("name", PATHS_AND_PLACES)
+def test_paths_and_places_change_no_key(name):
+    assert row_key(changed(name, value="elsewhere"), NAMES) == row_key(CONF, NAMES)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("algorithm", "sync_every"), 21),
+        (("steps",), 241),
+        (("seed",), 1),
+        (("seed",), 0.0),
+        (("devices", "jitter"), 0.2),
+        (("devices", "mix"), {"h100": 0.25, "h800": 0.75}),
+        (("brand_new",), None),
+    ],
+)
+def test_any_other_setting_changes_the_key(path, value):
+    assert row_key(changed(*path, value=value), NAMES) != row_key(CONF, NAMES)
+
+
+def test_a_setting_of_the_same_name_deeper_down_changes_the_key():
+    assert row_key(changed("algorithm", "device", value="cpu"), NAMES) != row_key(CONF, NAMES)
+
+
+def test_the_names_of_presets_change_the_key():
+    assert row_key(CONF, NAMES | {"scenario": "h100_cluster"}) != row_key(CONF, NAMES)
+
+
+def test_a_catalogue_entry_changes_the_key_only_where_the_fleet_has_it():
+    assert row_key(changed("catalogue", "a100", "peak", value="312 TFLOP/s"), NAMES) == row_key(CONF, NAMES)
+    assert row_key(changed("catalogue", "brand_new", value={"peak": "1 FLOP/s"}), NAMES) == row_key(CONF, NAMES)
+    assert row_key(changed("catalogue", "h800", "peak", value="1 FLOP/s"), NAMES) != row_key(CONF, NAMES)
+
+
+def test_settings_leave_out_what_the_key_leaves_out():
+    kept = settings(CONF)
+    assert kept.keys() == CONF.keys() - set(PATHS_AND_PLACES)
+    assert kept["catalogue"].keys() == {"h100", "h800"}
+    assert CONF["catalogue"].keys() == {"a100", "h100", "h800"}
+
+
+def test_a_digest_tells_parts_and_values_apart():
+    assert digest(a=1, b=2) == digest(b=2, a=1)
+    assert len({digest(a=1), digest(b=1), digest(a="1"), digest(a=[1]), digest(a=1.0), digest(a=None)}) == 6

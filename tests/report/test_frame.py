@@ -1,0 +1,170 @@
+"""Rows side by side: time to target, target loss and the comparison with the cluster, derived by hand."""
+
+import json
+import math
+
+import pytest
+
+from bench.record import COLUMNS, SCHEMA, Store
+from bench.report.frame import compared, load, seconds_to
+
+
+def row(seconds=(), loss=(), **changes) -> dict:
+    """A finished row with every column and the given curve."""
+    return (
+        dict.fromkeys(COLUMNS, math.nan)
+        | {"schema": SCHEMA, "key": "0", "status": "done", "reason": "", "command": "python -m bench"}
+        | {"scenario": "volunteer_home", "algorithm": "diloco", "codec": "none", "model": "nano", "timed_as": "gpt_350m"}
+        | {"workload": "w", "seed": 0, "workers": 8, "peak_flops": 1e15, "ledger": {}}
+        | {"curve": {"steps": list(range(len(loss))), "virtual_seconds": list(seconds), "loss": list(loss)}}
+        | changes
+    )
+
+
+def cluster(seconds=(), loss=(), **changes) -> dict:
+    return row(seconds, loss, scenario="h100_cluster", algorithm="ddp", **changes)
+
+
+@pytest.mark.parametrize(
+    ("target", "seconds"),
+    [
+        (5.0, 10.0),  # at an evaluation
+        (4.0, 15.0),  # from 5 at 10 s to 3 at 20 s: half of the way
+        (5.75, 2.5),  # from 6 at 0 s to 5 at 10 s: a quarter of the way
+        (6.0, 0.0),  # reached before the first step
+        (7.0, 0.0),
+        (3.0, 20.0),
+    ],
+)
+def test_the_time_to_a_target_is_linear_between_evaluations(target, seconds):
+    assert seconds_to(row([0, 10, 20], [6.0, 5.0, 3.0]), target) == pytest.approx(seconds, rel=1e-12)
+
+
+def test_a_target_that_is_never_reached_takes_no_number():
+    assert math.isnan(seconds_to(row([0, 10], [6.0, 5.0]), 4.999))
+    assert math.isnan(seconds_to(row(), 4.0))
+    assert math.isnan(seconds_to(row([0, 10], [6.0, 5.0]), math.nan))
+
+
+def test_the_first_time_counts_where_the_loss_rises_again():
+    # From 6 at 0 s to 4 at 10 s: 4.5 is passed after three quarters.
+    assert seconds_to(row([0, 10, 20, 30], [6.0, 4.0, 5.0, 3.0]), 4.5) == 7.5
+
+
+def test_an_unknown_loss_is_no_end_of_a_line():
+    assert seconds_to(row([0, 10, 20], [6.0, None, 4.0]), 5.0) == 20.0
+
+
+def test_a_loss_that_stays_is_reached_where_it_first_stands():
+    assert seconds_to(row([0, 10, 20], [6.0, 5.0, 5.0]), 5.0) == 10.0
+
+
+def test_the_target_is_the_lowest_loss_that_all_finished_rows_reach():
+    rows = [
+        row([0, 10], [6.0, 3.0]),
+        row([0, 10, 20], [6.0, 4.0, 4.5]),  # its best, 4, is not its last
+        row([0, 10], [6.0, 5.5], status="timeout"),
+        row(status="does_not_fit"),
+    ]
+    frame = compared(rows)
+    assert list(frame["target_loss"]) == [4.0] * 4
+    # From 6 to 3 in 10 s: 4 after two thirds. The timeout never gets there.
+    assert list(frame["target_seconds"])[:2] == pytest.approx([20 / 3, 10.0])
+    assert frame["target_seconds"][2:].isna().all()
+
+
+def test_without_a_finished_row_there_is_no_target():
+    frame = compared([row(status="does_not_fit"), row([0, 10], [6.0, 5.0], status="timeout")])
+    assert frame[["target_loss", "target_seconds", "versus_cluster"]].isna().all(axis=None)
+
+
+def test_a_row_is_compared_with_a_cluster_of_its_own_peak():
+    # The cluster reaches 4 after 15 s with 8 PFLOP/s; with the row's 2 PFLOP/s it would take 60 s. The row takes 120 s.
+    rows = [
+        cluster([0, 10, 20], [6.0, 5.0, 3.0], peak_flops=8e15),
+        row([0, 120], [6.0, 4.0], peak_flops=2e15),
+    ]
+    frame = compared(rows)
+    assert list(frame["target_seconds"]) == [15.0, 120.0]
+    assert list(frame["versus_cluster"]) == pytest.approx([1.0, 2.0], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"seed": 1}, {"workers": 16}, {"workload": "v"}, {"codec": "bf16"}, {"algorithm": "diloco"}, {"scenario": "h800_cluster"}],
+    ids=lambda change: next(iter(change)),
+)
+def test_without_its_cluster_a_row_is_compared_with_nothing(other):
+    frame = compared([row([0, 120], [6.0, 4.0]), cluster([0, 10], [6.0, 4.0]) | other])
+    assert math.isnan(frame["versus_cluster"][0])
+
+
+def test_the_fastest_of_several_clusters_is_the_one_to_compare_with():
+    rows = [cluster([0, 40], [6.0, 4.0]), cluster([0, 10], [6.0, 4.0]), row([0, 120], [6.0, 4.0])]
+    assert list(compared(rows)["versus_cluster"]) == pytest.approx([4.0, 1.0, 12.0])
+
+
+def test_a_row_that_never_reaches_the_target_has_no_ratio():
+    rows = [cluster([0, 10], [6.0, 4.0]), row([0, 120], [6.0, 5.0], status="timeout")]
+    assert math.isnan(compared(rows)["versus_cluster"][1])
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_target_that_holds_from_the_start_gives_no_ratio_and_no_warning():
+    # The second row learned nothing, so the target is the initial loss, which both have after 0 s.
+    frame = compared([cluster([0, 10], [6.0, 4.0]), row([0, 120], [6.0, 6.5])])
+    assert list(frame["target_seconds"]) == [0.0, 0.0]
+    assert frame["versus_cluster"].isna().all()
+
+
+def test_two_workloads_do_not_mix():
+    rows = [
+        cluster([0, 10], [6.0, 4.0], workload="v"),
+        row([0, 10], [6.0, 4.0], workload="v"),
+        cluster([0, 10], [6.0, 2.0], workload="w"),
+        row([0, 30], [6.0, 3.0], workload="w"),
+    ]
+    frame = compared(rows)
+    assert list(frame["target_loss"]) == [4.0, 4.0, 3.0, 3.0]
+    # In w the cluster passes 3 after three quarters of 10 s; the row takes 30 s.
+    assert list(frame["versus_cluster"]) == pytest.approx([1.0, 1.0, 1.0, 4.0])
+
+
+def test_a_diverged_row_takes_no_part_in_the_target_and_does_not_stop_the_others(tmp_path):
+    store = Store(tmp_path)
+    diverged = row([0, 10, 20], [6.0, 5.0, math.nan], key="1", status="diverged")
+    paths = [store.write(row([0, 10], [6.0, 4.0])), store.write(diverged)]
+    rows, broken = load(paths)
+    assert broken == []
+    frame = compared(rows)
+    assert list(frame["target_loss"]) == [4.0, 4.0]
+    assert math.isnan(frame["target_seconds"][1])
+
+
+def test_settings_are_what_not_all_commands_say():
+    common = "python -m bench steps=4 scenario={} algorithm={} data=synthetic"
+    commands = [
+        common.format("h100_cluster", "ddp"),
+        common.format("volunteer_home", "diloco") + " algorithm.sync_every=5 'network.uplink=10 Mbit/s'",
+        common.format("volunteer_home", "diloco") + " algorithm.sync_every=10",
+    ]
+    frame = compared([row(command=command) for command in commands])
+    assert list(frame["settings"]) == ["", "algorithm.sync_every=5 network.uplink=10 Mbit/s", "algorithm.sync_every=10"]
+
+
+def test_a_row_alone_differs_in_nothing():
+    assert list(compared([row(command="python -m bench steps=4")])["settings"]) == [""]
+
+
+def test_rows_keep_their_order():
+    assert list(compared([row(key=str(number)) for number in (3, 1, 2)])["key"]) == ["3", "1", "2"]
+
+
+def test_a_row_that_cannot_be_read_is_named_and_left_out(tmp_path):
+    store = Store(tmp_path)
+    paths = [store.write(row(key=key)) for key in "abc"]
+    paths[1].write_text(paths[1].read_text()[:100])
+    paths[2].write_text(json.dumps(json.loads(paths[2].read_text()) | {"schema": 999}))
+    rows, broken = load(paths)
+    assert [found["key"] for found in rows] == ["a"]
+    assert [str(path) in line for path, line in zip(paths[1:], broken, strict=True)] == [True, True]

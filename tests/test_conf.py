@@ -1,0 +1,117 @@
+"""Every preset composes, builds, and says what it is and how to run it."""
+
+import platform
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+
+from bench import world
+from bench.build import build
+from bench.devices import Device
+from bench.progress import Progress
+from bench.record import Store
+from bench.run import Run
+
+CONF = Path(__file__).resolve().parents[1] / "conf"
+PRESETS = [path.relative_to(CONF).with_suffix("").as_posix() for path in sorted(CONF.glob("*/*.yaml"))]
+CATALOGUE = yaml.safe_load((CONF / "catalogue" / "devices.yaml").read_text())
+
+
+@pytest.fixture(autouse=True)
+def composing() -> Iterator[None]:
+    OmegaConf.register_new_resolver("python_version", platform.python_version, replace=True)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        yield
+
+
+def composed(*overrides: str) -> DictConfig:
+    return compose("config", overrides=list(overrides), return_hydra_config=True)
+
+
+def resolved(*overrides: str) -> dict:
+    return OmegaConf.to_container(compose("config", overrides=list(overrides)), resolve=True, throw_on_missing=True)
+
+
+def selecting(preset: str, folder: Path) -> list[str]:
+    """The overrides that select a preset; what it needs beside it, and nothing heavy."""
+    group, name = preset.split("/")
+    if preset == "data/files":
+        (folder / "a.txt").write_text("to be or not to be " * 1000)
+        return ["data=files", f"data.path={folder}"]
+    if group == "data":
+        return [f"data={name}"]
+    return ["data=synthetic", "data.tokens=2048", f"{'+' * (group == 'sweep')}{group}={name}"]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_composes_and_builds(preset, tmp_path):
+    conf = resolved(*selecting(preset, tmp_path))
+    # Text is read where the preset is about text; a synthetic one over the vocabulary of a large model takes gigabytes.
+    run = Run(conf | {"train": preset.startswith("data/")}, Store(tmp_path / "results"), Progress("none"))
+    assert run.scenario.workers == conf["workers"] == conf["scenario"]["small"]
+    assert (run.corpus is not None) == preset.startswith("data/")
+
+
+@pytest.mark.parametrize("preset", [preset for preset in PRESETS if preset.startswith("model/")])
+def test_a_model_can_be_timed_as(preset, tmp_path):
+    conf = resolved(f"model@timed_as={Path(preset).name}", "train=false")
+    run = Run(conf, Store(tmp_path), Progress("none"))
+    assert run.timed.parameters > 100_000
+    assert run.shape.parameters < 200_000  # what is trained stays the nano model
+
+
+@pytest.mark.parametrize("preset", [preset for preset in PRESETS if preset.startswith("scenario/")])
+def test_a_scenario_builds_in_full_size(preset):
+    conf = resolved(f"scenario={Path(preset).name}", "size=full")
+    scenario = world.scenario(conf)
+    assert scenario.workers == len(scenario.fleet.names) == conf["scenario"]["full"] > conf["scenario"]["small"]
+
+
+@pytest.mark.parametrize("preset", ["config", *PRESETS])
+def test_a_preset_says_what_it_is_and_the_command_that_selects_it(preset):
+    comment = re.match(r"(#.*\n)*", (CONF / f"{preset}.yaml").read_text())[0].splitlines()
+    header = [line for line in comment if not line.startswith("# @package")]
+    assert len(header[0]) > len("# ") + 15
+    assert not header[0].startswith("# python")
+    command = next(line for line in header if line.startswith("# python -m bench"))
+    overrides = shlex.split(command)[4:]  # after: # python -m bench
+    conf = composed(*overrides)
+    if preset != "config":
+        group, name = preset.split("/")
+        choices = {(key.split("@")[0], value) for key, value in conf.hydra.runtime.choices.items()}
+        assert (group, name) in choices
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_a_device_of_the_catalogue_builds_and_has_a_source(name):
+    device = build(CATALOGUE[name], f"catalogue.{name}", Device)
+    assert len(device.source) > 10
+    assert 1e12 < device.peak < 1e16
+    assert 1e9 < device.memory < 1e12
+
+
+def test_a_device_with_a_recalled_or_assumed_number_is_not_called_verified():
+    text = (CONF / "catalogue" / "devices.yaml").read_text()
+    entries = re.split(r"^(?=\w+:$)", text, flags=re.MULTILINE)[1:]
+    assert len(entries) == len(CATALOGUE)
+    for entry in entries:
+        doubtful = re.search("recalled|assumed", entry) is not None
+        assert CATALOGUE[entry.split(":")[0]]["verified"] is not doubtful
+
+
+def test_every_fleet_has_devices_of_the_catalogue_only():
+    mixes = [yaml.safe_load(path.read_text())["mix"] for path in (CONF / "devices").glob("*.yaml")]
+    assert mixes
+    assert {name for mix in mixes for name in mix} <= CATALOGUE.keys()
+
+
+def test_the_first_look_runs_every_scenario_with_three_algorithms():
+    params = composed("+sweep=first_look").hydra.sweeper.params
+    assert set(params.scenario.split(",")) == {path.stem for path in (CONF / "scenario").glob("*.yaml")}
+    assert set(params.algorithm.split(",")) == {"ddp", "local_sgd", "diloco"}
