@@ -15,15 +15,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from bench import sweep
 from bench.errors import ConfError, FarbenchError
-from bench.explain import explain
+from bench.explain import CONF, check_top, tell
 from bench.job import Job
 from bench.progress import Progress
 from bench.record import PATHS_AND_PLACES, Row, as_json
 from bench.report import six_lines
-
-_HERE = Path(__file__).resolve().parent
-# Inside the package where it is installed, beside it in a checkout.
-CONF = next(folder for folder in (_HERE / "conf", _HERE.parent / "conf") if folder.is_dir())
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
@@ -36,7 +32,7 @@ def job(config: DictConfig) -> None:
     try:
         row = _row(config, number, in_sweep)
     except Exception as error:
-        _tell(error, f"job {number + 1}: " if in_sweep else "")
+        tell(error, f"job {number + 1}: " if in_sweep else "")
         if not in_sweep:
             raise SystemExit(1) from error
         sweep.note(number, None)
@@ -48,7 +44,10 @@ def job(config: DictConfig) -> None:
 def _row(config: DictConfig, number: int, in_sweep: bool) -> Row:
     """The row of one job, told to the user."""
     choices, overrides = HydraConfig.get().runtime.choices, list(HydraConfig.get().overrides.task)
+    if config.get("size") not in ("small", "full"):
+        raise ConfError(f"size must be small or full, got {config.get('size')!r}")
     conf: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
+    check_top(conf)
     names = {group.rpartition("@")[2]: str(name) for group, name in choices.items() if not group.startswith("hydra/")}
     place = f"[{number + 1}/{sweep.jobs() or '?'}] {names['scenario']} {names['algorithm']}: " if in_sweep else ""
     progress = Progress(conf["progress"], place)
@@ -69,7 +68,7 @@ def _row(config: DictConfig, number: int, in_sweep: bool) -> Row:
 
 def main() -> int:
     """The exit code: 0 for rows made or found, 1 for what went wrong, 130 or 143 after Ctrl-C or SIGTERM."""
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach `explain` instead of being printed by Hydra
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach `tell` instead of being printed by Hydra
     signal.signal(signal.SIGTERM, _terminate)
     try:
         job()
@@ -78,7 +77,7 @@ def main() -> int:
         print(f"\nfarbench: interrupted; {rows}repeat the same command to go on", file=sys.stderr)
         return 130
     except Exception as error:
-        _tell(error)
+        tell(error)
         return 1
     else:
         return 1 if sweep.failures() else 0
@@ -92,10 +91,6 @@ def _command(overrides: list[str]) -> str:
     texts = [text.replace("\\ ", " ") for text in overrides]
     kept = [text for text in texts if text.lstrip("+~").partition("=")[0] not in PATHS_AND_PLACES]
     return shlex.join(["python", "-m", "bench", *kept])
-
-
-def _tell(error: Exception, where: str = "") -> None:
-    print(f"farbench: {where}{explain(error, CONF)}", file=sys.stderr)
 
 
 def _terminate(signum: int, frame: object) -> None:

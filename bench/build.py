@@ -3,7 +3,7 @@
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -45,9 +45,12 @@ def _target(conf: Mapping[str, Any], field: str) -> Callable[..., Any]:
         raise ConfError(f"{field}._target_ is missing: it names the class, such as bench.algorithm.diloco.DiLoCo")
     module, _, name = str(conf["_target_"]).rpartition(".")
     try:
-        return typing.cast(Callable[..., Any], getattr(import_module(module), name))
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfError(f"{field}._target_ must name a class that can be imported, got '{conf['_target_']}'") from error
+        target = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError, TypeError):
+        target = None
+    if not callable(target):
+        raise ConfError(f"{field}._target_ must name a class that can be imported, got '{conf['_target_']}'")
+    return typing.cast(Callable[..., Any], target)
 
 
 def _value(value: Any, hint: Any, field: str) -> Any:
@@ -64,6 +67,9 @@ def _value(value: Any, hint: Any, field: str) -> Any:
                     return parse(value, dimension)
                 except ValueError as error:
                     raise ConfError(f"{field} {error}") from error
+    for kind, word in ((Mapping, "a mapping"), (Sequence, "a list")):
+        if any(typing.get_origin(choice) is kind for choice in choices) and not isinstance(value, kind):
+            raise ConfError(f"{field} must be {word}, got {value!r}")
     plain = [choice for choice in choices if choice in _WORDS]
     if plain and len(plain) == len([choice for choice in choices if choice is not type(None)]):
         fits = (type(value) is choice or (choice is float and type(value) is int) for choice in plain)

@@ -1,12 +1,25 @@
 """One clear line for anything that stops a command: what is wrong, the rule, the value, and what was probably meant."""
 
 import re
+import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from yaml import safe_load
 
-from bench.errors import FarbenchError, did_you_mean
+from bench.errors import ConfError, FarbenchError, did_you_mean
+
+_HERE = Path(__file__).resolve().parent
+CONF = next(folder for folder in (_HERE / "conf", _HERE.parent / "conf") if folder.is_dir())
+"""The folder of presets: inside the package where it is installed, beside it in a checkout."""
+
+
+def tell(error: BaseException, where: str = "") -> None:
+    """The line for `error`, on standard error."""
+    print(f"farbench: {where}{explain(error, CONF)}", file=sys.stderr)
 
 
 def explain(error: BaseException, conf: Path) -> str:
@@ -26,7 +39,21 @@ def explain(error: BaseException, conf: Path) -> str:
     for cause in chain:
         if isinstance(cause, HydraException | OmegaConfBaseException):
             return " ".join(str(cause).split())
+        if isinstance(cause, ValueError) and "Config group override" in str(cause):  # Hydra's own, such as model=null
+            return f"a group must be set to one of its presets: {cause}"
     return f"this is a fault of farbench's own: {type(error).__name__}: {error}"
+
+
+def check_top(conf: Mapping[str, Any]) -> None:
+    """Raises ConfError for a setting at the top of a conf that is unknown, or a group that is missing."""
+    groups = {folder.name for folder in CONF.iterdir() if folder.is_dir()} - {"sweep"} | {"timed_as"}
+    settings = set(safe_load((CONF / "config.yaml").read_text())) - {"defaults", "hydra"}
+    for name in conf:
+        if name not in groups | settings | {"sweep"}:
+            raise ConfError(f"{name} is not a setting of this run{did_you_mean(name, groups | settings)}")
+    for name in sorted(groups | settings):
+        if conf.get(name) is None:
+            raise ConfError(f"{name} must be given, got nothing")
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:
@@ -58,8 +85,6 @@ def _setting(text: str, conf: Path) -> str:
 
 def _known_settings(conf: Path) -> set[str]:
     """Names of all groups, of settings at the top, and of settings of all presets."""
-    from yaml import safe_load
-
     known = {folder.name for folder in conf.iterdir() if folder.is_dir()}
     for path in conf.rglob("*.yaml"):
         group = path.parent.relative_to(conf).as_posix()

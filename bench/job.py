@@ -58,6 +58,7 @@ class Job:
             "data_digest": "",
             "versions": versions(),
             "conf": settings(conf),
+            **run.facts(),
         }
         try:
             row |= run.columns()

@@ -16,6 +16,9 @@ def deal(mixture: Mapping[Any, float], workers: int, seed: int, *stream_name: st
     from the named stream: eight workers of a 75/25 mixture are six and two, not a lucky draw. Mixtures dealt from one
     stream go together. Raises ValueError unless the shares are >= 0 and sum to 1.
     """
+    for share in mixture.values():
+        if not isinstance(share, int | float):
+            raise ValueError(f"{name} must have numbers as shares, got {share!r}")
     shares = np.array(list(mixture.values()), float)
     if not (len(shares) and np.all(shares >= 0) and abs(shares.sum() - 1) < 1e-6):
         raise ValueError(f"{name} must have shares that are >= 0 and sum to 1, got {list(mixture.values())}")

@@ -57,6 +57,10 @@ class Run:
             raise ConfError(f"train must be true or false, got {conf['train']!r}")
         self.corpus = _corpus(tuple(sorted(conf["data"].items())), self.shape.vocabulary) if conf["train"] else None
 
+    def facts(self) -> Row:
+        """What is known before anything is computed."""
+        return {"peak_flops": float(self.scenario.fleet.peak.sum()), "parameters": self.timed.parameters}
+
     def columns(self) -> Row:
         """Simulate, train, and say what came out, column by column."""
         timeline, ideal = self.simulate()
@@ -71,8 +75,6 @@ class Run:
             "tokens_per_second": tokens / seconds,
             "ideal_tokens_per_second": ideal,
             "system_efficiency": tokens / seconds / ideal,
-            "peak_flops": float(self.scenario.fleet.peak.sum()),
-            "parameters": self.timed.parameters,
             "sent_bytes": float(timeline.sent.mean()),
             "received_bytes": float(timeline.received.mean()),
             "ledger": timeline.ledger.shares(),

@@ -24,7 +24,7 @@ def uniforms(seed: int, *names: str | int, ranks: ArrayLike, draws: ArrayLike = 
     key = np.uint64(_digest(seed, names) & 0xFFFFFFFFFFFFFFFF)
     bits = _mix(key + np.atleast_1d(np.asarray(ranks, np.uint64)) * _GOLDEN)
     bits = _mix(bits + np.asarray(draws, np.uint64) * _GOLDEN)
-    return ((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+    return ((bits >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
 
 
 def _mix(z: NDArray[Any]) -> NDArray[Any]:

@@ -6,6 +6,8 @@ results folder: the sweep's own file lists the keys of its rows, one a line, as 
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from bench.errors import RecordError
+from bench.explain import tell
 
 _FILE, _JOBS, _FAILED = "FARBENCH_SWEEP_FILE", "FARBENCH_SWEEP_JOBS", "failed"
 
@@ -21,6 +24,18 @@ class SweepReport(Callback):
     """Opens the sweep's file at its start; prints and writes the table at its end."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        with _fatal():
+            self._open(config)
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        from bench.report.publish import publish
+
+        folder = Path(config.results)
+        with _fatal():
+            if rows():
+                publish([folder / "runs" / f"{key}.json" for key in rows()], folder, config.get("sweep") or "last_sweep")
+
+    def _open(self, config: DictConfig) -> None:
         folder = Path(config.results)
         path = folder / ".sweep" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.keys"
         try:
@@ -30,12 +45,15 @@ class SweepReport(Callback):
             raise RecordError(f"results must be a folder that can be written, got '{folder}': {error.strerror}") from error
         os.environ[_FILE], os.environ[_JOBS] = str(path.absolute()), str(_count(config))
 
-    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        from bench.report.publish import publish
 
-        folder = Path(config.results)
-        if rows():
-            publish([folder / "runs" / f"{key}.json" for key in rows()], folder, config.get("sweep") or "last_sweep")
+@contextmanager
+def _fatal() -> Iterator[None]:
+    """Tell of an error and end the command: Hydra makes a warning of what a callback raises, and goes on."""
+    try:
+        yield
+    except Exception as error:
+        tell(error)
+        raise SystemExit(1) from error
 
 
 def jobs() -> int:

@@ -57,7 +57,10 @@ def parse(value: Any, dimension: Dimension) -> Any:
     unknown unit, or a negative or not finite number.
     """
     if isinstance(value, Mapping):
-        return {parse(text, dimension): share for text, share in value.items()}
+        quantities = [parse(text, dimension) for text in value]
+        if len(set(quantities)) < len(quantities):
+            raise ValueError(f"must not name a quantity twice, got {list(value)}")
+        return dict(zip(quantities, value.values(), strict=True))
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [parse(item, dimension) for item in value]
     rule = f"must be {dimension.name} with its unit, such as '{dimension.example}'"
@@ -77,13 +80,17 @@ def parse(value: Any, dimension: Dimension) -> Any:
 
 
 def seconds_text(seconds: float) -> str:
-    """Seconds as a person reads them: '87 ms', '4.2 min', '3.1 days'."""
+    """Seconds as a person reads them: '87.0 ms', '4.20 min', '3.10 days'."""
     if not math.isfinite(seconds):
         return "-" if math.isnan(seconds) else "never"
-    for unit in ("days", "h", "min", "s", "ms", "µs"):
-        if seconds >= 2 * TIME.units[unit] or (unit == "s" and seconds >= 1):
-            return f"{_three_digits(seconds / TIME.units[unit])} {unit}"
-    return "0 s" if seconds == 0 else f"{_three_digits(seconds / TIME.units['µs'])} µs"
+    if seconds == 0:
+        return "0 s"
+    rounded = _rounded(seconds)
+    # A minute and a half is read more easily as 90 s; 1500 ms is not.
+    for unit, least in (("days", 2.0), ("h", 2.0), ("min", 2.0), ("s", 1.0), ("ms", 1.0), ("µs", 0.0)):
+        if rounded >= least * TIME.units[unit]:
+            return f"{three_digits(seconds / TIME.units[unit])} {unit}"
+    raise AssertionError("unreachable: any time is at least 0 µs")
 
 
 def size_text(nbytes: float) -> str:
@@ -102,16 +109,21 @@ def count_text(number: float) -> str:
 
 
 def _prefixed(number: float, unit: str) -> str:
-    if math.isnan(number):
-        return "-"
+    if not math.isfinite(number):
+        return "-" if math.isnan(number) else f"infinite {unit}"
     for prefix in reversed(_SI):
-        if number >= _SI[prefix] or prefix == "":
-            return f"{_three_digits(number / _SI[prefix])} {prefix}{unit}"
+        if _rounded(number) >= _SI[prefix] or prefix == "":
+            return f"{three_digits(number / _SI[prefix])} {prefix}{unit}"
     raise AssertionError("unreachable: the empty prefix fits any number")
 
 
-def _three_digits(number: float) -> str:
+def three_digits(number: float) -> str:
     """`number` to three significant digits, without an exponent."""
-    if number == 0:
+    rounded = _rounded(number)
+    if rounded == 0:
         return "0"
-    return f"{number:,.{max(0, 2 - math.floor(math.log10(abs(number))))}f}"
+    return f"{number:,.{max(0, 2 - math.floor(math.log10(abs(rounded))))}f}"
+
+
+def _rounded(number: float) -> float:
+    return float(f"{number:.3g}")

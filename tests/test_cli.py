@@ -34,7 +34,12 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "bench", *arguments]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, cwd=folder, env=environment, **pipes)
+    # Tests that a shell runs in the background ignore Ctrl-C, and what they start would too.
+    return subprocess.Popen(command, cwd=folder, env=environment, preexec_fn=_heed_ctrl_c, **pipes)
+
+
+def _heed_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def outcome(process: subprocess.Popen) -> Outcome:
@@ -47,7 +52,8 @@ def bench(tmp_path, monkeypatch, capsys) -> Callable[..., Outcome]:
     """The command in this process, which saves seconds of imports."""
     monkeypatch.chdir(tmp_path)
     for name in ("HYDRA_FULL_ERROR", "FARBENCH_SWEEP_FILE", "FARBENCH_SWEEP_JOBS"):
-        monkeypatch.setenv(name, "")  # so that what the command sets is taken back
+        monkeypatch.setenv(name, "")  # so that what the command sets is taken back in the end
+        monkeypatch.delenv(name)
 
     def run(*arguments: str) -> Outcome:
         monkeypatch.delenv("FARBENCH_SWEEP_FILE", raising=False)

@@ -38,10 +38,10 @@ def test_no_first_few_values_are_off_by_more_than_half_a_worker(parts, workers, 
     assert np.all(np.abs(np.cumsum(counts) - ideal) <= 0.5 + 1e-9)
 
 
-@given(workers=st.integers(1, 300), number=st.integers(1, 40))
-def test_everybody_gets_a_value_where_the_shares_sum_to_a_rounding_below_one(workers, number):
-    # Ten times 0.1 is 0.9999999999999999.
-    assert sum(dealt([1] * number, workers)) == workers
+def test_everybody_gets_a_value_where_the_shares_sum_to_a_little_below_one():
+    # 0.9999993 passes as 1; of a million workers the last is at the quantile 0.9999995.
+    found = deal({"a": 0.5, "b": 0.4999993}, 1_000_000, 0, "test", name="mix")
+    assert Counter(found.tolist()) == {"a": 500_000, "b": 500_000}
 
 
 def test_a_share_of_nothing_gets_nobody():

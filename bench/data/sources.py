@@ -62,6 +62,8 @@ class Synthetic:
         self.tokens, self.branches, self.source_seed = tokens, branches, source_seed
 
     def corpus(self, vocabulary: int) -> Corpus:
+        if vocabulary > 256:
+            raise DataError(f"model.vocabulary must be <= 256 for data=synthetic, whose tokens are bytes, got {vocabulary}")
         random = stream(self.source_seed, "markov")
         branches = min(self.branches, vocabulary)
         following = np.argsort(random.random((vocabulary, vocabulary)), axis=1)[:, :branches]  # (V, K)

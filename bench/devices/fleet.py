@@ -25,7 +25,7 @@ class Fleet:
     jitter: float  # coefficient of variation of one step's seconds
 
 
-def fleet(mix: dict[str, float], jitter: float, catalogue: Mapping[str, Device], workers: int, seed: int) -> Fleet:
+def fleet(mix: Mapping[str, float], jitter: float, catalogue: Mapping[str, Device], workers: int, seed: int) -> Fleet:
     """Deals `mix` {device name: share} to `workers` from the stream (seed, "devices").
 
     `jitter` is the coefficient of variation of a step's seconds. Raises ValueError for an unknown device or bad shares.

@@ -104,6 +104,7 @@ def read_row(path: Path) -> Row:
         raise RecordError(f"{path} is a row of schema {found!r}; this version reads schema {SCHEMA}")
     if row.keys() != COLUMNS.keys() or row["status"] not in STATUSES:
         raise RecordError(f"{path} is not a whole row: its columns or its status are not those of schema {SCHEMA}")
+    row["curve"] = {name: [_nan_for_null(value) for value in values] for name, values in row["curve"].items()}
     return {name: _nan_for_null(value) for name, value in row.items()}
 
 

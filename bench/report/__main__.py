@@ -18,7 +18,7 @@ def main() -> int:
         paths = sorted((folder / "runs").glob("*.json"))
         if not paths:
             raise RecordError(f"--results must be a folder with rows in runs/, got '{folder}'")
-        publish(paths, folder, arguments.name)
+        publish(paths, folder, arguments.name, by_name=True)
     except FarbenchError as error:
         print(f"farbench: {error}", file=sys.stderr)
         return 1

@@ -38,7 +38,7 @@ def compared(rows: Sequence[Row]) -> pd.DataFrame:
     """
     frame = pd.DataFrame(rows)
     frame["settings"] = _settings([row["command"] for row in rows])
-    frame["best_loss"] = [min(row["curve"]["loss"], default=math.nan) for row in rows]
+    frame["best_loss"] = [min(filter(math.isfinite, row["curve"]["loss"]), default=math.nan) for row in rows]
     done = frame[frame["status"] == "done"]
     frame["target_loss"] = frame["workload"].map(done.groupby("workload")["best_loss"].max()).astype(float)
     frame["target_seconds"] = [seconds_to(row, target) for row, target in zip(rows, frame["target_loss"], strict=True)]
@@ -56,15 +56,14 @@ def _settings(commands: Sequence[str]) -> list[str]:
 
 def seconds_to(row: Row, target: float) -> float:
     """Virtual seconds until the row's held-out loss first is `target` or lower; NaN if it never is."""
-    steps_seconds, steps_loss = row["curve"]["virtual_seconds"], row["curve"]["loss"]
     before = None
-    for seconds, loss in zip(steps_seconds, steps_loss, strict=True):
-        if loss is not None and loss <= target:
-            if before is None or before[1] == loss:
+    for seconds, loss in zip(row["curve"]["virtual_seconds"], row["curve"]["loss"], strict=True):
+        if loss <= target:
+            if before is None:
                 return float(seconds)
             share = (before[1] - target) / (before[1] - loss)
             return float(before[0] + share * (seconds - before[0]))
-        before = (seconds, loss) if loss is not None else None
+        before = seconds, loss
     return math.nan
 
 
@@ -76,4 +75,6 @@ def _versus(frame: pd.DataFrame, index: int) -> float:
         return math.nan
     # Of several (a link was changed by hand, say) the fastest is the well-connected one.
     cluster = clusters.loc[clusters["target_seconds"].idxmin()]
+    if not cluster["target_seconds"]:
+        return math.nan  # the target was reached before the first step: nothing to compare
     return float(row["target_seconds"] / (cluster["target_seconds"] * cluster["peak_flops"] / row["peak_flops"]))

@@ -10,8 +10,10 @@ from bench.report.frame import compared, load
 from bench.report.table import for_terminal, notes, write_tables
 
 
-def publish(rows: list[Path], folder: Path, name: str) -> None:
-    """Print the table of the rows in these files, in their order, and write tables/<name>.* and figures/<name>_*.
+def publish(rows: list[Path], folder: Path, name: str, by_name: bool = False) -> None:
+    """Print the table of the rows in these files, and write tables/<name>.* and figures/<name>_*.
+
+    The rows come in the order of the files, or `by_name`: scenario, algorithm, command.
 
     Rows that cannot be read are named and left out. Raises RecordError where none is left.
     """
@@ -22,10 +24,12 @@ def publish(rows: list[Path], folder: Path, name: str) -> None:
         print(f"left out: {line}", file=sys.stderr)
     if not readable:
         raise RecordError(f"no row in '{folder}' can be read")
+    if by_name:
+        readable.sort(key=lambda row: (row["scenario"], row["algorithm"], row["command"]))
     frame = compared(readable)
     # Where nobody watches there is no width to keep to.
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
-    console.print(for_terminal(frame))
+    console.print(*for_terminal(frame, console.width))
     for line in notes(frame):
         console.print(f"{line}.", markup=False, soft_wrap=True)
     for path in [*write_tables(frame, folder, name), *write_figures(frame, folder, name)]:

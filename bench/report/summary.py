@@ -18,12 +18,12 @@ def six_lines(row: Row, path: Path) -> list[str]:
     share, bucket = max((share, bucket) for bucket, share in row["ledger"].items() if bucket != "compute")
     loss = "not trained" if row["final_loss"] != row["final_loss"] else f"{row['final_loss']:.3f} nats a token"
     if row["status"] == "diverged":
-        loss = f"diverged: {row['reason']}"
+        loss = "diverged, not finite"
     return [
         f"scenario    {row['scenario']}, {row['workers']} workers, timed as {row['timed_as']}",
         f"algorithm   {row['algorithm']}, {row['rounds']} rounds, {size_text(row['sent_bytes'])} sent a worker",
         f"throughput  {count_text(row['tokens_per_second'])} tokens/s, {row['system_efficiency']:.1%} of unhindered devices",
         f"loss        {loss} after {row['steps']} steps, {seconds_text(row['virtual_seconds'])} on the virtual clock",
-        f"time        {row['ledger']['compute']:.1%} compute; the biggest loss is {bucket}, {share:.1%}",
+        f"time        {row['ledger']['compute']:.1%} compute; the biggest loss is {bucket.replace('_', ' ')}, {share:.1%}",
         f"row         {path}",
     ]

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bench.record.store import write_whole
-from bench.units import count_text, seconds_text, size_text
+from bench.units import count_text, seconds_text, size_text, three_digits
 
 _SPOKEN = {
     "compute": ("compute",),
@@ -34,11 +34,11 @@ def _loss(row: pd.Series) -> str:
 
 
 def _versus(row: pd.Series) -> str:
-    return "-" if pd.isna(row["versus_cluster"]) else f"{count_text(row['versus_cluster'])}x"
+    return "-" if pd.isna(row["versus_cluster"]) else f"{three_digits(row['versus_cluster'])}x"
 
 
 def _target(row: pd.Series) -> str:
-    if pd.isna(row["target_loss"]):
+    if pd.isna(row["target_loss"]) or not row["curve"]["loss"]:
         return "-"
     return "never" if pd.isna(row["target_seconds"]) else seconds_text(row["target_seconds"])
 
@@ -68,12 +68,15 @@ def notes(frame: pd.DataFrame) -> list[str]:
     ]
     for workload, group in frame.groupby("workload", sort=False):
         first = group.iloc[0]
-        target = "no target loss" if pd.isna(first["target_loss"]) else f"target loss {first['target_loss']:.3f}"
+        target = "nothing trained"
+        if not pd.isna(first["target_loss"]):
+            target = f"target loss {first['target_loss']:.3f}, the lowest that all of these reach"
         lines.append(
             f"{first['model']} trained, timed as {first['timed_as']} ({count_text(first['parameters'])} parameters); "
-            f"{target}, the lowest that all of these reach; workload {str(workload)[:8]}"
+            f"{target}; workload {str(workload)[:8]}"
         )
-    lines += [f"{row['scenario']} {row['algorithm']}: {row['reason']}" for _, row in frame.iterrows() if row["reason"]]
+    for _, row in frame[frame["reason"] != ""].iterrows():
+        lines.append(" ".join(filter(None, (row["scenario"], row["algorithm"], row["settings"]))) + f": {row['reason']}")
     return lines
 
 
@@ -84,12 +87,20 @@ def cells(frame: pd.DataFrame) -> dict[str, list[str]]:
     return {name: column for name, column in columns.items() if set(column) != quiet.get(name)}
 
 
-def for_terminal(frame: pd.DataFrame) -> Table:
-    """The table for rich to print."""
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+def for_terminal(frame: pd.DataFrame, width: int) -> list[Table]:
+    """The table for rich to print; on a narrow terminal the worker-seconds are a second one."""
     columns = cells(frame)
+    if width >= 128:
+        return [_table(columns)]
+    named = {name: columns[name] for name in ("scenario", "algorithm", "settings", "worker-seconds") if name in columns}
+    return [_table({name: column for name, column in columns.items() if name != "worker-seconds"}), _table(named)]
+
+
+def _table(columns: dict[str, list[str]]) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in columns:
-        table.add_column(name, justify="left" if name in _LEFT else "right", no_wrap=name != "worker-seconds")
+        left = name in _LEFT
+        table.add_column(name if left else name.replace(" ", "\n"), justify="left" if left else "right", overflow="fold")
     for line in zip(*columns.values(), strict=True):
         table.add_row(*map(escape, line))
     return table
