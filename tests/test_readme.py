@@ -16,7 +16,7 @@ def test_what_the_readme_shows_is_what_the_files_hold():
 def test_every_file_in_the_tree_exists_and_every_module_is_in_it():
     tree = README.split("## Where things are")[1].split("```")[1]
     top, *lines = tree.strip().splitlines()
-    named = {word for line in lines if line.startswith("  ") for word in re.findall(r"\b\w+(?:\.py|/)", line[:50])}
+    named = {word for line in lines if line.startswith("  ") for word in re.findall(r"\b\w+(?:\.py|/)", re.split(r"  +", line.strip())[0])}
     there = {
         path.name + ("/" if path.is_dir() else "") for path in (ROOT / "bench").iterdir() if not path.name.startswith("__")
     }

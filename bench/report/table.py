@@ -92,7 +92,7 @@ def for_terminal(frame: pd.DataFrame, width: int) -> list[Table]:
     columns = cells(frame)
     if width >= 128:
         return [_table(columns)]
-    named = {name: columns[name] for name in ("scenario", "algorithm", "settings", "worker-seconds") if name in columns}
+    named = {name: column for name, column in columns.items() if name in _LEFT and name != "status"}
     return [_table({name: column for name, column in columns.items() if name != "worker-seconds"}), _table(named)]
 
 

@@ -51,10 +51,6 @@ def test_the_first_time_counts_where_the_loss_rises_again():
     assert seconds_to(row([0, 10, 20, 30], [6.0, 4.0, 5.0, 3.0]), 4.5) == 7.5
 
 
-def test_an_unknown_loss_is_no_end_of_a_line():
-    assert seconds_to(row([0, 10, 20], [6.0, None, 4.0]), 5.0) == 20.0
-
-
 def test_a_loss_that_stays_is_reached_where_it_first_stands():
     assert seconds_to(row([0, 10, 20], [6.0, 5.0, 5.0]), 5.0) == 10.0
 

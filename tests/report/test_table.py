@@ -67,7 +67,7 @@ def test_unknown_numbers_are_dashes_and_not_zeros():
     text = {name: column[1] for name, column in cells(compared([row(), unfit()])).items()}
     unknown = ("tokens/s", "versus cluster", "worker-seconds", "loss", "sent a worker")
     assert {text[name] for name in unknown} == {"-"}
-    assert (text["time to target"], text["status"]) == ("never", "does_not_fit")
+    assert (text["time to target"], text["status"]) == ("-", "does_not_fit")
 
 
 def test_settings_and_status_have_a_column_only_where_they_say_something():
