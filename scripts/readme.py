@@ -1,7 +1,7 @@
 """Puts the files that README.md shows into it, between their markers.
 
-    python scripts/readme.py            rewrite README.md
-    python scripts/readme.py --check    exit 1 if that would change it
+python scripts/readme.py            rewrite README.md
+python scripts/readme.py --check    exit 1 if that would change it
 """
 
 import re

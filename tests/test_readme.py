@@ -14,12 +14,11 @@ def test_what_the_readme_shows_is_what_the_files_hold():
 
 
 def test_every_file_in_the_tree_exists_and_every_module_is_in_it():
-    tree = README.split("## Where things are")[1].split("```")[1]
-    top, *lines = tree.strip().splitlines()
-    named = {word for line in lines if line.startswith("  ") for word in re.findall(r"\b\w+(?:\.py|/)", re.split(r"  +", line.strip())[0])}
-    there = {
-        path.name + ("/" if path.is_dir() else "") for path in (ROOT / "bench").iterdir() if not path.name.startswith("__")
-    }
+    top, *lines = README.split("## Where things are")[1].split("```")[1].strip().splitlines()
+    files = [re.split(r"  +", line.strip())[0] for line in lines if line.startswith("  ")]
+    named = {word for line in files for word in re.findall(r"\b\w+(?:\.py|/)", line)}
+    here = (path for path in (ROOT / "bench").iterdir() if not path.name.startswith("__"))
+    there = {path.name + ("/" if path.is_dir() else "") for path in here}
     assert top == "bench/"
     assert named - {"__main__.py"} == there
 
