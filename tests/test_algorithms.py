@@ -99,9 +99,9 @@ def test_a_run_in_both_interpreters_repeats_bit_for_bit(algorithm):
     assert len(params) == (1 if algorithm.identical_replicas else 3)
 
 
-def test_replicas_declared_identical_are_identical_after_every_step(algorithm):
-    if not algorithm.identical_replicas:
-        pytest.skip("replicas of this algorithm differ between synchronisations")
+@pytest.mark.parametrize("name", [name for name in NAMES if preset(name).identical_replicas])
+def test_replicas_declared_identical_are_identical_after_every_step(name):
+    algorithm = preset(name)
     everybody = replicas(3, 10, "cpu")
     program = algorithm.run(everybody)
     operation = next(program)
