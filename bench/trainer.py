@@ -79,7 +79,7 @@ class Trainer:
         initial = self._model.initial(self._seed).to(self._device)
         self.replicas = replicas = Replicas(initial.repeat(copies, 1), self._optimizer, self._lr_schedule)
         # The mean of gradients is the gradient of the joint batch: no need to keep one for each worker.
-        joint = algorithm.identical_replicas and self._codec.exact and self._aggregator.linear
+        self._joint = algorithm.identical_replicas and self._codec.exact and self._aggregator.linear
         curve = Curve([0], [self.evaluate(replicas.consensus())])
         program = algorithm.run(replicas)
         operation = next(program)
@@ -95,7 +95,7 @@ class Trainer:
                         self._train(counted, operation.steps)
                         answer = None
                     case Backward():
-                        answer = self._gradients(counted, joint)
+                        answer = self._gradients(counted)
                     case AllReduce():
                         answer = self._all_reduce(operation.payload, counted)
                         synchronised = True
@@ -138,13 +138,13 @@ class Trainer:
         self._lanes.run(train, _stacks(ranks, self._stack))
         self.replicas.step_index += steps
 
-    def _gradients(self, ranks: list[int], joint: bool) -> Tensor:
+    def _gradients(self, ranks: list[int]) -> Tensor:
         """Gradients of one batch for each of all workers, (W, P), or of the joint batch of `ranks`, (1, P)."""
         step, replicas = self.replicas.step_index, self.replicas
 
         def gradient(stack: slice) -> Tensor:
             tokens = torch.stack([self._batch(rank, step) for rank in range(stack.start, stack.stop)])  # (n, B, T+1)
-            if joint:
+            if self._joint:
                 tokens = tokens.flatten(0, 1)[None]  # (1, n*B, T+1)
                 return self._gradient(replicas.params, tokens) * (stack.stop - stack.start)
             rows = replicas.params.expand(len(tokens), -1) if len(replicas.params) == 1 else replicas.params[stack]
@@ -152,7 +152,7 @@ class Trainer:
 
         stacks = _stacks(ranks, self._stack)
         parts = self._lanes.run(gradient, stacks)
-        if joint:
+        if self._joint:
             return torch.stack(parts).sum(0) / len(ranks)
         everyone = torch.zeros(self._workers, replicas.params.shape[1], device=self._device)
         for stack, part in zip(stacks, parts, strict=True):
@@ -161,8 +161,8 @@ class Trainer:
 
     def _all_reduce(self, payload: Tensor, ranks: list[int]) -> Tensor:
         """What everybody receives: each counted payload as it comes out of the codec, aggregated; (1, P)."""
-        if len(payload) == 1:
-            return payload  # joint gradients: the mean already
+        if self._joint:
+            return payload  # the mean already
         return self._aggregator.aggregate(self._codec.decode(self._codec.encode(payload[ranks])))
 
     def _welcome(self, counted: list[int], joined: list[int]) -> None:
@@ -177,7 +177,8 @@ class Trainer:
 
     def _gradient(self, params: Tensor, tokens: Tensor) -> Tensor:
         """Gradient of each model's mean loss, (n, P), for (n, P) parameters and (n, B, T+1) tokens."""
-        views = {name: view.detach().requires_grad_() for name, view in self._model.views(params).items()}
+        # `data` has a version of its own: autograd must not take another lane's step on other rows for a change of these.
+        views = {name: view.requires_grad_() for name, view in self._model.views(params.data).items()}
         losses = self._model.losses(views, tokens)
         parts = torch.autograd.grad(losses.sum(), list(views.values()))
         return torch.cat([part.flatten(1) for part in parts], dim=1)

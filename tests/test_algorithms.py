@@ -7,18 +7,14 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from worlds import scenario, simulate
+from worlds import scenario, simulate, small_trainer
 
-from bench.aggregator import Mean
 from bench.algorithm import AllReduce, Backward, Train
 from bench.build import build
-from bench.codec import NoCodec
 from bench.data import Synthetic
-from bench.lanes import Lanes
-from bench.model import GPT, Shape
-from bench.optimizer import SGD, AdamW, LearningRateSchedule
+from bench.model import Shape
+from bench.optimizer import SGD, LearningRateSchedule
 from bench.replicas import Replicas
-from bench.trainer import Evaluation, Trainer
 
 ROOT = Path(__file__).parent.parent
 NAMES = sorted(path.stem for path in (ROOT / "bench/algorithm").glob("*.py") if path.stem not in ("__init__", "ops"))
@@ -76,18 +72,7 @@ def test_a_run_in_both_interpreters_repeats_bit_for_bit(algorithm):
 
     def run():
         timeline = simulate(algorithm, scenario(3, speeds=[1, 2], jitter=0.1), steps=20)
-        trainer = Trainer(
-            model=GPT(SHAPE),
-            corpus=corpus,
-            optimizer=AdamW(lr=3e-3, beta1=0.9, beta2=0.99, eps=1e-8, weight_decay=0.1),
-            lr_schedule=LearningRateSchedule(warmup=5, final=0.1, steps=20),
-            codec=NoCodec(),
-            aggregator=Mean(),
-            evaluation=Evaluation(5, 16),
-            seed=0,
-            stack=2,
-            lanes=Lanes(2),
-        )
+        trainer = small_trainer(corpus, SHAPE, 20)
         curve = trainer.run(algorithm, timeline.schedule)
         return timeline, curve, trainer.replicas.params
 
@@ -118,18 +103,7 @@ def test_local_sgd_with_sync_every_one_and_plain_sgd_is_ddp():
     rows = []
     for algorithm in (preset("ddp"), type(preset("local_sgd"))(sync_every=1)):
         timeline = simulate(algorithm, scenario(3), steps=10)
-        trainer = Trainer(
-            model=GPT(SHAPE),
-            corpus=corpus,
-            optimizer=SGD(lr=0.3, momentum=0.0),
-            lr_schedule=LearningRateSchedule(warmup=2, final=0.1, steps=10),
-            codec=NoCodec(),
-            aggregator=Mean(),
-            evaluation=Evaluation(5, 16),
-            seed=0,
-            stack=3,
-            lanes=Lanes(1),
-        )
+        trainer = small_trainer(corpus, SHAPE, 10, optimizer=SGD(lr=0.3, momentum=0.0))
         trainer.run(algorithm, timeline.schedule)
         rows.append(trainer.replicas.params[0])
     # The mean of p - lr g is p - lr times the mean of g.

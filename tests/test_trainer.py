@@ -6,18 +6,16 @@ import numpy as np
 import pytest
 import torch
 from plain import PlainGPT, adamw, local_steps
+from worlds import small_trainer
 
-from bench.aggregator import Mean
 from bench.algorithm.ddp import DDP
 from bench.algorithm.diloco import DiLoCo
 from bench.algorithm.local_sgd import LocalSGD
-from bench.codec import BF16, NoCodec
+from bench.codec import BF16
 from bench.data import Synthetic
-from bench.lanes import Lanes
 from bench.model import GPT, Shape
-from bench.optimizer import AdamW, LearningRateSchedule
+from bench.optimizer import SGD, AdamW, LearningRateSchedule
 from bench.schedule import Schedule
-from bench.trainer import Evaluation, Trainer
 
 W, STEPS = 4, 20
 SHAPE = Shape(layers=2, width=32, heads=2, vocabulary=64, context=16, batch=4)
@@ -31,17 +29,8 @@ def corpus():
     return Synthetic(tokens=50_000, branches=4, source_seed=0).corpus(64)
 
 
-def trainer(corpus, *, stack=2, lanes=2, codec=None, seed=0, evaluation=20, **changes):
-    settings = {"optimizer": ADAMW, "lr_schedule": LR, "aggregator": Mean(), "evaluation": Evaluation(evaluation, 64)}
-    return Trainer(
-        model=GPT(SHAPE),
-        corpus=corpus,
-        codec=codec or NoCodec(),
-        seed=seed,
-        stack=stack,
-        lanes=Lanes(lanes),
-        **(settings | changes),
-    )
+def trainer(corpus, **changes):
+    return small_trainer(corpus, SHAPE, STEPS, **({"optimizer": ADAMW} | changes))
 
 
 def schedule(every, *, away=()):
@@ -178,6 +167,14 @@ def test_a_codec_acts_on_what_each_worker_sends(corpus):
     assert (ours.replicas.params[0] - mean).abs().mean() < 0.1 * (ours.replicas.params[0] - exact).abs().mean()
 
 
+def test_a_codec_acts_on_a_worker_that_is_alone_too(corpus):
+    alone = Schedule(1)
+    alone.append(STEPS, np.ones(1, bool), np.zeros(1, bool))
+    ours = trainer(corpus, codec=BF16())
+    ours.run(LocalSGD(sync_every=STEPS), alone)
+    assert torch.equal(ours.replicas.params, ours.replicas.params.bfloat16().float())
+
+
 def test_ddp_with_an_inexact_codec_keeps_a_gradient_for_each_worker(corpus):
     ours = trainer(corpus, codec=BF16())
     ours.run(DDP(), schedule(1))
@@ -186,10 +183,11 @@ def test_ddp_with_an_inexact_codec_keeps_a_gradient_for_each_worker(corpus):
     assert 0 < distance(ours.replicas.params[0], joint.replicas.params[0]) < 0.05
 
 
+@pytest.mark.parametrize("optimizer", [ADAMW, SGD(lr=0.1, momentum=0.9)])
 @pytest.mark.parametrize("algorithm", [DDP(), DiLoCo(sync_every=5, outer_lr=0.7, outer_momentum=0.9)])
-def test_bits_repeat_and_do_not_depend_on_the_number_of_lanes(corpus, algorithm):
+def test_bits_repeat_and_do_not_depend_on_the_number_of_lanes(corpus, algorithm, optimizer):
     rounds = schedule(getattr(algorithm, "sync_every", 1), away={(1, 1)})
-    runs = [trainer(corpus, lanes=lanes) for lanes in (1, 2, 3, 2)]
+    runs = [trainer(corpus, lanes=lanes, stack=1, optimizer=optimizer) for lanes in (1, 2, 3, 2)]
     curves = [run.run(algorithm, rounds) for run in runs]
     assert all(curve == curves[0] for curve in curves)
     assert all(torch.equal(run.replicas.params, runs[0].replicas.params) for run in runs)
@@ -216,17 +214,12 @@ def test_the_loss_approaches_the_known_entropy_of_the_source():
     rounds = Schedule(2)
     for _ in range(300):
         rounds.append(1, np.ones(2, bool), np.zeros(2, bool))
-    ours = Trainer(
-        model=GPT(shape),
-        corpus=corpus,
+    ours = small_trainer(
+        corpus,
+        shape,
+        300,
         optimizer=AdamW(lr=1e-2, beta1=0.9, beta2=0.99, eps=1e-8, weight_decay=0.0),
-        lr_schedule=LearningRateSchedule(warmup=10, final=0.05, steps=300),
-        codec=NoCodec(),
-        aggregator=Mean(),
-        evaluation=Evaluation(50, 512),
-        seed=0,
-        stack=2,
-        lanes=Lanes(2),
+        evaluation=50,
     )
     curve = ours.run(DDP(), rounds)
     assert curve.steps == [0, 50, 100, 150, 200, 250, 300]

@@ -1,19 +1,23 @@
-"""Small worlds whose seconds can be derived by hand."""
+"""Small worlds whose seconds can be derived by hand, and a small Trainer for their schedules."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
+from bench.aggregator import Mean
 from bench.churn import AlwaysOn
 from bench.codec import NoCodec
 from bench.devices import Device, fleet
+from bench.lanes import Lanes
+from bench.model import GPT
 from bench.network import Topology
-from bench.optimizer import SGD, LearningRateSchedule
+from bench.optimizer import SGD, AdamW, LearningRateSchedule
 from bench.participation import WaitForAll
 from bench.replicas import Replicas
 from bench.scenario import Scenario
 from bench.simulator import Simulator, Workload
+from bench.trainer import Evaluation, Trainer
 
 P = 1000  # parameters: a payload of 4000 bytes
 STATE = 8000.0  # bytes a returner downloads
@@ -58,3 +62,17 @@ def simulate(algorithm, world, steps, *, codec=None, resident=1.0, limit=1e9):
         LearningRateSchedule(warmup=0, final=1.0, steps=steps),
     )
     return Simulator(world, workload, codec or NoCodec(), limit).run(algorithm, shadow, steps)
+
+
+def small_trainer(corpus, shape, steps, *, evaluation=20, lanes=2, **changes):
+    """A Trainer of a small shape, AdamW unless `changes` say otherwise, warmed up over 5 of `steps`."""
+    settings = {
+        "optimizer": AdamW(lr=3e-3, beta1=0.9, beta2=0.99, eps=1e-8, weight_decay=0.1),
+        "lr_schedule": LearningRateSchedule(warmup=5, final=0.1, steps=steps),
+        "codec": NoCodec(),
+        "aggregator": Mean(),
+        "seed": 0,
+        "stack": 2,
+    }
+    evaluate = Evaluation(evaluation, 64)
+    return Trainer(model=GPT(shape), corpus=corpus, evaluation=evaluate, lanes=Lanes(lanes), **(settings | changes))

@@ -71,11 +71,13 @@ class Topology:
                 ("last_mile", self.last_mile),
             )
         )
-        size = self.island_size or (-(-workers // self.islands) if self.islands else None)
-        island = hosts // size if size else np.full(workers, -1)
+        if self.islands:
+            island = hosts * min(self.islands, workers) // workers
+        else:
+            island = hosts // self.island_size if self.island_size else np.full(workers, -1)
         islands = int(island.max()) + 1
         exits_up, exits_down = np.full(islands, self.exit_uplink), np.full(islands, self.exit_downlink)
-        site, sites = (island, islands) if size else (hosts, workers)
+        site, sites = (island, islands) if islands else (hosts, workers)
         region = site * (len(self.regions) if self.regions else 1) // sites
         matrix = self.region_latency if self.regions else [[0.0]]
         return Network(

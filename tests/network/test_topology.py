@@ -27,6 +27,8 @@ def test_islands_share_an_exit_and_only_what_leaves_uses_it():
 def test_islands_can_be_given_by_number():
     network = topology(islands=2, exit_uplink=5.0, exit_downlink=5.0).network(7, seed=0)
     assert network.island.tolist() == [0, 0, 0, 0, 1, 1, 1]
+    assert topology(islands=3, exit_uplink=5.0, exit_downlink=5.0).network(4, seed=0).island.tolist() == [0, 0, 1, 2]
+    assert topology(islands=3, exit_uplink=5.0, exit_downlink=5.0).network(2, seed=0).island.tolist() == [0, 1]
 
 
 def test_latency_is_both_last_miles_and_the_distance_of_the_regions():
