@@ -57,10 +57,11 @@ def _row(config: DictConfig, number: int, in_sweep: bool) -> Row:
     path = Path(conf["results"]) / "runs" / f"{row['key']}.json"
     if row["status"] == "error":
         raise FarbenchError(f"{row['reason']}; recorded in {path}, and tried again when its command is repeated")
-    if not in_sweep:
-        print("\n".join(six_lines(row, path)))
-    elif row["status"] != "done":
-        progress.say(f"{row['status']}: {row['reason']}")
+    if in_sweep:
+        if row["status"] != "done":
+            progress.say(f"{row['status']}: {row['reason']}")
+        return row
+    print("\n".join(six_lines(row, path)))
     if conf["json"]:
         print(as_json({**row, "path": str(path)}))
     return row

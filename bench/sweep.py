@@ -33,7 +33,8 @@ class SweepReport(Callback):
         folder = Path(config.results)
         with _fatal():
             if rows():
-                publish([folder / "runs" / f"{key}.json" for key in rows()], folder, config.get("sweep") or "last_sweep")
+                files = [folder / "runs" / f"{key}.json" for key in rows()]
+                publish(files, folder, config.get("sweep") or "last_sweep", json=config.json is True)
 
     def _open(self, config: DictConfig) -> None:
         folder = Path(config.results)

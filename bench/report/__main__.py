@@ -12,13 +12,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.report", description=__doc__)
     parser.add_argument("--results", default="results/local", metavar="DIR", help="a results folder (default: %(default)s)")
     parser.add_argument("--name", default="all", help="the files are called tables/NAME.md and so on (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="the last line is one JSON object with all figures")
     arguments = parser.parse_args()
     folder = Path(arguments.results)
     try:
         paths = sorted((folder / "runs").glob("*.json"))
         if not paths:
             raise RecordError(f"--results must be a folder with rows in runs/, got '{folder}'")
-        publish(paths, folder, arguments.name, by_name=True)
+        publish(paths, folder, arguments.name, by_name=True, json=arguments.json)
     except FarbenchError as error:
         print(f"farbench: {error}", file=sys.stderr)
         return 1

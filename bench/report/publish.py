@@ -6,14 +6,16 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.errors import RecordError
+from bench.record import as_json
 from bench.report.frame import compared, load
-from bench.report.table import for_terminal, notes, write_tables
+from bench.report.table import flat, for_terminal, notes, write_tables
 
 
-def publish(rows: list[Path], folder: Path, name: str, by_name: bool = False) -> None:
+def publish(rows: list[Path], folder: Path, name: str, *, by_name: bool = False, json: bool = False) -> None:
     """Print the table of the rows in these files, and write tables/<name>.* and figures/<name>_*.
 
-    The rows come in the order of the files, or `by_name`: scenario, algorithm, command.
+    The rows come in the order of the files, or `by_name`: scenario, algorithm, command. With `json` the last line is one JSON
+    object with the figures of all rows and the files written.
 
     Rows that cannot be read are named and left out. Raises RecordError where none is left.
     """
@@ -32,5 +34,8 @@ def publish(rows: list[Path], folder: Path, name: str, by_name: bool = False) ->
     console.print(*for_terminal(frame, console.width))
     for line in notes(frame):
         console.print(f"{line}.", markup=False, soft_wrap=True)
-    for path in [*write_tables(frame, folder, name), *write_figures(frame, folder, name)]:
+    written = [str(path) for path in (*write_tables(frame, folder, name), *write_figures(frame, folder, name))]
+    for path in written:
         console.print(f"written: {path}", soft_wrap=True)
+    if json:
+        print(as_json({"rows": flat(frame).to_dict("records"), "written": written}))

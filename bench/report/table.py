@@ -112,9 +112,14 @@ def write_tables(frame: pd.DataFrame, folder: Path, name: str) -> list[Path]:
     rule = ["---" if column in _LEFT else "---:" for column in columns]
     lines = ["| " + " | ".join(line) + " |" for line in (list(columns), rule, *zip(*columns.values(), strict=True))]
     markdown = "\n".join([*lines, "", *(f"- {note}" for note in notes(frame))]) + "\n"
-    ledger = pd.DataFrame(list(frame["ledger"])).add_prefix("share_")
-    flat = frame.drop(columns=["ledger", "curve", "conf", "versions", "schema", "wall_seconds"])
     paths = [folder / "tables" / f"{name}.md", folder / "tables" / f"{name}.csv"]
     write_whole(paths[0], markdown)
-    write_whole(paths[1], pd.concat([flat, ledger], axis=1).to_csv(index=False))
+    write_whole(paths[1], flat(frame).to_csv(index=False))
     return paths
+
+
+def flat(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame for programs: every figure in base units, the ledger as a share_ column a bucket."""
+    ledger = pd.DataFrame(list(frame["ledger"])).add_prefix("share_")
+    figures = frame.drop(columns=["ledger", "curve", "conf", "versions", "schema", "wall_seconds"])
+    return pd.concat([figures, ledger], axis=1)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import math
 import shutil
 import sys
@@ -174,3 +175,14 @@ def test_six_lines_say_what_a_finished_row_is_about(tmp_path):
 
 def test_the_lines_of_an_unfinished_row_say_why(tmp_path):
     assert "status      does_not_fit: too large by 4 GB" in six_lines(unfit(), tmp_path)
+
+
+def test_the_last_line_of_json_holds_the_figures_of_the_table(tmp_path, capsys):
+    store = Store(tmp_path)
+    files = [store.write(row()), store.write(cluster()), store.write(unfit(key="c"))]
+    publish(files, tmp_path, "some", json=True)
+    printed = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [found["scenario"] for found in printed["rows"]] == ["volunteer_home", "h100_cluster", unfit()["scenario"]]
+    assert printed["rows"][0]["share_bandwidth"] == 0.25
+    assert printed["rows"][2]["final_loss"] is None
+    assert all((tmp_path / path).exists() for path in printed["written"])
