@@ -5,13 +5,11 @@ from pathlib import Path
 
 import matplotlib
 import pandas as pd
+from matplotlib.figure import Figure
 
+from bench.explain import CONF
 from bench.record.store import write_whole
 from bench.timeline import BUCKETS
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-from matplotlib.figure import Figure
 
 # Okabe & Ito's colours, told apart by the colour-blind; line styles tell them apart in grey.
 _COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
@@ -23,10 +21,11 @@ def loss_over_time(frame: pd.DataFrame) -> Figure:
     """Held-out loss against virtual time, a panel a scenario, all on one logarithmic axis."""
     trained = frame[[bool(curve["loss"]) for curve in frame["curve"]]]
     scenarios = list(dict.fromkeys(trained["scenario"]))
-    algorithms = sorted(set(trained["algorithm"]))
-    figure, panels = plt.subplots(
-        1, max(1, len(scenarios)), figsize=(3.2 * max(1, len(scenarios)) + 0.6, 3.2), sharex=True, sharey=True, squeeze=False
-    )
+    # Every preset has its place, so that an algorithm keeps its colour whichever others a figure shows.
+    algorithms = sorted({path.stem for path in (CONF / "algorithm").glob("*.yaml")} | set(trained["algorithm"]))
+    count = max(1, len(scenarios))
+    figure = Figure(figsize=(3.2 * count + 0.6, 3.2), layout="constrained")
+    panels = figure.subplots(1, count, sharex=True, sharey=True, squeeze=False)
     for panel, scenario in zip(panels[0], scenarios, strict=False):
         for _, row in trained[trained["scenario"] == scenario].iterrows():
             number = algorithms.index(row["algorithm"])
@@ -44,8 +43,8 @@ def loss_over_time(frame: pd.DataFrame) -> Figure:
         panel.grid(alpha=0.25)
     if scenarios:
         panels[0][0].set_ylabel("held-out loss (nats a token)")
-        panels[0][-1].legend(fontsize=8)
-    figure.tight_layout()
+        lines = {line.get_label(): line for panel in panels[0] for line in panel.get_lines()}
+        panels[0][-1].legend(lines.values(), lines.keys(), fontsize=8)
     return figure
 
 
@@ -53,7 +52,8 @@ def ledger_bars(frame: pd.DataFrame) -> Figure:
     """Where the worker-seconds went, a bar a row; the ideal is a bar that is all compute."""
     clocked = frame[[bool(ledger) for ledger in frame["ledger"]]].iloc[::-1]
     labels = [f"{row['scenario']}  {row['algorithm']}" for _, row in clocked.iterrows()]
-    figure, panel = plt.subplots(figsize=(9, 0.32 * len(clocked) + 1.2), layout="constrained")
+    figure = Figure(figsize=(9, 0.32 * len(clocked) + 1.2), layout="constrained")
+    panel = figure.subplots()
     left = [0.0] * len(clocked)
     for bucket, colour in zip(BUCKETS, _BUCKET_COLOURS, strict=True):
         shares = [100 * ledger[bucket] for ledger in clocked["ledger"]]
@@ -76,14 +76,13 @@ def write_figures(frame: pd.DataFrame, folder: Path, name: str) -> list[Path]:
             path = folder / "figures" / f"{name}_{kind}.{suffix}"
             _write(figure, path)
         written.append(path.with_suffix(".svg"))
-        plt.close(figure)
     return written
 
 
 def _write(figure: Figure, path: Path) -> None:
     """Equal frames give equal bytes: no dates, and ids that do not change."""
-    matplotlib.rcParams["svg.hashsalt"] = "farbench"
     data = io.BytesIO()
     metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
-    figure.savefig(data, format=path.suffix[1:], dpi=150, metadata=metadata)
+    with matplotlib.rc_context({"svg.hashsalt": "farbench"}):
+        figure.savefig(data, format=path.suffix[1:], dpi=150, metadata=metadata)
     write_whole(path, data.getvalue())

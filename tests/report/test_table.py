@@ -14,7 +14,7 @@ from bench.errors import RecordError
 from bench.record import COLUMNS, SCHEMA, Store
 from bench.report import __main__ as command
 from bench.report import six_lines
-from bench.report.figure import write_figures
+from bench.report.figure import loss_over_time, write_figures
 from bench.report.frame import compared
 from bench.report.publish import publish
 from bench.report.table import cells, notes, write_tables
@@ -186,3 +186,16 @@ def test_the_last_line_of_json_holds_the_figures_of_the_table(tmp_path, capsys):
     assert printed["rows"][0]["share_bandwidth"] == 0.25
     assert printed["rows"][2]["final_loss"] is None
     assert all((tmp_path / path).exists() for path in printed["written"])
+
+
+def test_an_algorithm_keeps_its_colour_whichever_others_a_figure_shows():
+    def colour(rows):
+        lines = loss_over_time(compared(rows)).axes[0].get_lines()
+        return next(line.get_color() for line in lines if line.get_label() == "diloco")
+
+    assert colour([row()]) == colour([row(algorithm="ddp"), row(), row(algorithm="of_my_own")])
+
+
+def test_a_legend_names_each_algorithm_once():
+    figure = loss_over_time(compared([row(seed=seed) for seed in range(5)]))
+    assert [text.get_text() for text in figure.axes[-1].get_legend().get_texts()] == ["diloco", "target loss"]
