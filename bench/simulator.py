@@ -167,8 +167,7 @@ class Simulator:
         lives = until > ready
         if not lives.any():
             return np.inf
-        # One that drops out first is waited for until it does; nobody can know before.
-        begin = self._scenario.participation.begin(np.where(lives, ready, np.inf), np.minimum(ready, until), start)
+        begin = self._scenario.participation.begin(ready, until, start)
         if not (lives & (ready <= begin) & (until > begin)).any():
             # All that were ready dropped out while they waited: the next one to be ready begins.
             begin = float(ready[lives & (ready > begin)].min(initial=np.inf))

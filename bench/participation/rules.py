@@ -18,26 +18,26 @@ Floats = NDArray[np.float64]
 class Participation(Protocol):
     """When a reduction begins."""
 
-    def begin(self, ready: Floats, known: Floats, round_start: float) -> float:
+    def begin(self, ready: Floats, until: Floats, round_start: float) -> float:
         """The virtual second at which the reduction of a round that began at `round_start` begins.
 
-        `ready` (n,) is when each worker is ready, infinity for one that drops out first; at least one is finite. `known`
-        (n,) is when each is ready or has dropped out. The answer is never before the first of `ready`.
+        `ready` (n,) is when each worker's work is done, `until` (n,) when it drops out; at least one is ready before it drops
+        out. The answer is never before the first that is.
         """
         ...
 
 
 @dataclass(frozen=True)
 class WaitForAll:
-    """Begin when the last one is ready; one that has dropped out is no longer waited for."""
+    """Begin when the last one is ready. One that will drop out is waited for until it does: nobody can know before."""
 
-    def begin(self, ready: Floats, known: Floats, round_start: float) -> float:
-        return float(known.max())
+    def begin(self, ready: Floats, until: Floats, round_start: float) -> float:
+        return float(np.minimum(ready, until).max())
 
 
 @dataclass(frozen=True)
 class Quorum:
-    """Begin when `fraction` of those who began the round are ready, or when nobody more can come."""
+    """Begin when `fraction` of those who began the round are ready and still there, or when nobody more can come."""
 
     fraction: float
 
@@ -45,10 +45,15 @@ class Quorum:
         if not 0 < self.fraction <= 1:
             raise ValueError(f"fraction must be in (0, 1], got {self.fraction:g}")
 
-    def begin(self, ready: Floats, known: Floats, round_start: float) -> float:
+    def begin(self, ready: Floats, until: Floats, round_start: float) -> float:
         # The small step down keeps 0.7 of 10 at 7, where the product is 7.000000000000001.
         needed = max(1, math.ceil(self.fraction * len(ready) - 1e-9))
-        return float(min(np.sort(ready)[needed - 1], known.max()))
+        lives = ready < until
+        seconds = np.concatenate([until[lives], ready[lives]])  # at one second, those who leave come first
+        change = np.repeat([-1, 1], lives.sum())
+        order = np.argsort(seconds, kind="stable")
+        enough = np.cumsum(change[order]) >= needed
+        return float(seconds[order][enough][0] if enough.any() else np.minimum(ready, until).max())
 
 
 @dataclass(frozen=True)
@@ -61,5 +66,6 @@ class Deadline:
         if not self.after > 0:
             raise ValueError(f"after must be above 0 s, got {self.after:g}")
 
-    def begin(self, ready: Floats, known: Floats, round_start: float) -> float:
-        return float(max(ready.min(), min(known.max(), round_start + self.after)))
+    def begin(self, ready: Floats, until: Floats, round_start: float) -> float:
+        last = np.minimum(ready, until).max()
+        return float(max(ready[ready < until].min(), min(last, round_start + self.after)))
