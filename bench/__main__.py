@@ -44,12 +44,15 @@ def job(config: DictConfig) -> None:
 def _row(config: DictConfig, number: int, in_sweep: bool) -> Row:
     """The row of one job, told to the user."""
     choices, overrides = HydraConfig.get().runtime.choices, list(HydraConfig.get().overrides.task)
+    for text in overrides:
+        if text.partition("=")[2].replace(" ", "") == "{}":
+            raise ConfError(f"{text.partition('=')[0]} must not be empty, got {{}}")
     if config.get("size") not in ("small", "full"):
         raise ConfError(f"size must be small or full, got {config.get('size')!r}")
     conf: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     check_top(conf)
     names = {group.rpartition("@")[2]: str(name) for group, name in choices.items() if not group.startswith("hydra/")}
-    place = f"[{number + 1}/{sweep.jobs() or '?'}] {names['scenario']} {names['algorithm']}: " if in_sweep else ""
+    place = f"[{number + 1}/{sweep.jobs() or '?'}] {_short(names, overrides)}: " if in_sweep else ""
     progress = Progress(conf["progress"], place)
     if type(conf["json"]) is not bool:
         raise ConfError(f"json must be true or false, got {conf['json']!r}")
@@ -84,6 +87,13 @@ def main() -> int:
         return 1 if sweep.failures() else 0
     finally:
         sweep.close()
+
+
+def _short(names: dict[str, str], overrides: list[str]) -> str:
+    """Scenario, algorithm, and what else varies from job to job of a sweep."""
+    others = [name for name in sweep.varying() if name not in ("scenario", "algorithm")]
+    varied = [text.replace("\\ ", " ") for text in overrides if text.partition("=")[0] in others]
+    return " ".join((names["scenario"], names["algorithm"], *varied))
 
 
 def _command(overrides: list[str]) -> str:

@@ -1,12 +1,13 @@
 """One clear line for anything that stops a command: what is wrong, the rule, the value, and what was probably meant."""
 
+import os
 import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from yaml import safe_load
 
@@ -18,7 +19,10 @@ CONF = next(folder for folder in (_HERE / "conf", _HERE.parent / "conf") if fold
 
 
 def tell(error: BaseException, where: str = "") -> None:
-    """The line for `error`, on standard error."""
+    """The line for `error`, on standard error; none where a reader, such as `head`, has had enough."""
+    if isinstance(error, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still to be flushed has no reader
+        return
     print(f"farbench: {where}{explain(error, CONF)}", file=sys.stderr)
 
 
@@ -33,7 +37,10 @@ def explain(error: BaseException, conf: Path) -> str:
         if isinstance(cause, MissingMandatoryValue):
             return f"{cause.full_key} must be given, such as {cause.full_key}=VALUE"
         if isinstance(cause, ConfigCompositionException) and "Could not override" in str(cause):
-            return _setting(str(cause), conf)
+            return _setting(cause, conf)
+        if isinstance(cause, OverrideParseException):
+            text = str(cause.override)
+            return f"'{text}' cannot be read; write NAME=VALUE, unusual characters of a value in quotes: \"results='é'\""
         if isinstance(cause, OSError):
             return f"{cause.filename or 'system'}: {cause.strerror or cause}"
     for cause in chain:
@@ -54,6 +61,17 @@ def check_top(conf: Mapping[str, Any]) -> None:
     for name in sorted(groups | settings):
         if conf.get(name) is None:
             raise ConfError(f"{name} must be given, got nothing")
+        if name in groups and not isinstance(conf[name], Mapping):
+            raise ConfError(f"{name} must be one of its presets{_how(name, conf[name])}")
+    if not isinstance(conf["results"], str) or not conf["results"].strip():
+        raise ConfError(f"results must be the name of a folder, got {conf['results']!r}")
+    if not isinstance(conf["devices"].get("mix"), Mapping):
+        raise ConfError(f"devices.mix must map devices to their shares, got {conf['devices'].get('mix')!r}")
+
+
+def _how(group: str, value: Any) -> str:
+    """How to say what was probably meant by setting a group to `value`."""
+    return f": write model@timed_as={value}" if group == "timed_as" else f", got {value!r}"
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:
@@ -72,14 +90,17 @@ def _preset(error: MissingConfigException, conf: Path) -> str:
     return f"{group} must be one of its presets, got '{name}'{did_you_mean(name, known)}"
 
 
-def _setting(text: str, conf: Path) -> str:
+def _setting(error: ConfigCompositionException, conf: Path) -> str:
     """A setting or a group that does not exist, such as algorithm.sync_evry=5."""
-    match = re.search(r"Could not override '([^']+)'", text)
-    assert match, text
+    match = re.search(r"Could not override '([^']+)'", str(error))
+    assert match, error
     field = match[1].partition("@")[0]
     known = _known_settings(conf)
     if field in known:
-        return f"{field} has other entries: add one with '+{field}.NAME=VALUE', drop one with '~{field}.NAME'"
+        if str(getattr(error.__cause__, "full_key", field)).startswith(f"{field}."):
+            return f"{field} has other entries: add one with '+{field}.NAME=VALUE', drop one with '~{field}.NAME'"
+        group = field.partition(".")[0]
+        return f"{field} is a setting of another preset of {group} than the one that was chosen"
     return f"{field} is not a setting of this run{did_you_mean(field, known)}"
 
 
@@ -88,6 +109,8 @@ def _known_settings(conf: Path) -> set[str]:
     known = {folder.name for folder in conf.iterdir() if folder.is_dir()}
     for path in conf.rglob("*.yaml"):
         group = path.parent.relative_to(conf).as_posix()
-        for name in safe_load(path.read_text()) or {}:
+        for name, value in (safe_load(path.read_text()) or {}).items():
             known.add(name if group == "." else f"{group}.{name}")
+            if group == "." and isinstance(value, dict):
+                known |= {f"{name}.{inner}" for inner in value}
     return {name for name in known if not name.endswith(("_target_", "defaults"))}

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bench.build import build
+from bench.data import Source
 from bench.errors import FarbenchError, FitError, RecordError, VirtualTimeout
 from bench.progress import Progress
-from bench.record import COLUMNS, SCHEMA, Row, Store, digest, row_key, settings
+from bench.record import Row, Store, blank_row, row_key, settings
 
 FINAL = ("done", "diverged", "timeout", "does_not_fit", "skipped")
 """Statuses of rows that are found and not run again; an `error` row is tried anew."""
@@ -24,7 +26,8 @@ class Job:
 
     def row(self, progress: Progress) -> Row:
         """The row of this job, found or made. Raises FarbenchError for what the user must mend."""
-        key = row_key(self.conf, self.names)
+        source: Source = build(self.conf["data"], "data")
+        key = row_key(self.conf, self.names, source.fingerprint())
         store = Store(self.conf["results"])
         with store.claim(key):
             row = _found(store, key, progress)
@@ -38,24 +41,16 @@ class Job:
         return row
 
     def _make(self, key: str, store: Store, progress: Progress) -> Row:
-        from bench.run import WORKLOAD, Run, versions  # torch: two seconds that a row already there does not cost
+        from bench.run import Run, versions  # torch: two seconds that a row already there does not cost
 
         conf, run = self.conf, Run(self.conf, store, progress)
-        nan = float("nan")
-        row: Row = dict.fromkeys(COLUMNS, nan) | {
-            "schema": SCHEMA,
+        row = blank_row() | {
             "key": key,
             "status": "done",
-            "reason": "",
             "command": self.command,
             **{column: self.names[column] for column in ("scenario", "algorithm", "codec", "model", "timed_as", "data")},
             "workers": conf["workers"],
             "seed": conf["seed"],
-            "ledger": {},
-            "curve": {"steps": [], "virtual_seconds": [], "loss": []},
-            "curve_digest": "",
-            "workload": digest(**{name: conf[name] for name in WORKLOAD}),
-            "data_digest": "",
             "versions": versions(),
             "conf": settings(conf),
             **run.facts(),

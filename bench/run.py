@@ -2,7 +2,6 @@
 
 import math
 import platform
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -12,13 +11,13 @@ import torch
 from bench import __version__
 from bench.algorithm import Algorithm
 from bench.build import build
-from bench.data import Corpus
-from bench.errors import ConfError
+from bench.data import Corpus, Source
+from bench.errors import ConfError, RecordError
 from bench.lanes import Lanes, lanes_here
 from bench.model import GPT, Shape
 from bench.optimizer import LearningRateSchedule, Optimizer
 from bench.progress import Progress
-from bench.record import Row, Store, digest
+from bench.record import SCHEMA, Row, Store, digest
 from bench.replicas import Replicas
 from bench.schedule import Schedule
 from bench.simulator import Simulator, Workload
@@ -27,8 +26,11 @@ from bench.trainer import Curve, Evaluation, Trainer
 from bench.units import TIME, parse
 from bench.world import Conf, scenario, whole
 
-WORKLOAD = ("model", "timed_as", "data", "optimizer", "lr_schedule", "evaluation", "steps")
-LEARNING = (*(name for name in WORKLOAD if name != "timed_as"), "seed", "algorithm", "codec", "aggregator")
+TASK = ("model", "optimizer", "lr_schedule", "evaluation", "steps")
+"""Settings that, with the text, say what is to be learnt; rows that share them can be compared."""
+
+LEARNING = (*TASK, "seed", "algorithm", "codec", "aggregator")
+"""Settings that, with the text and the schedule, decide a curve."""
 
 
 class Run:
@@ -39,8 +41,6 @@ class Run:
         self.steps = whole(conf, "steps", 1)
         self.scenario = scenario(conf)
         self.shape: Shape = build(conf["model"], "model", Shape)
-        if isinstance(conf["timed_as"], str):
-            raise ConfError(f"timed_as is the shape of a model: write model@timed_as={conf['timed_as']}")
         self.timed: Shape = build(conf["timed_as"], "timed_as", Shape)
         self.algorithm: Algorithm = build(conf["algorithm"], "algorithm")
         self.codec = build(conf["codec"], "codec")
@@ -53,13 +53,22 @@ class Run:
             self.max_virtual = parse(conf["max_virtual"], TIME)
         except ValueError as error:
             raise ConfError(f"max_virtual {error}") from error
+        if not self.max_virtual > 0:
+            raise ConfError(f"max_virtual must be above 0 s, got '{conf['max_virtual']}'")
         if type(conf["train"]) is not bool:
             raise ConfError(f"train must be true or false, got {conf['train']!r}")
-        self.corpus = _corpus(tuple(sorted(conf["data"].items())), self.shape.vocabulary) if conf["train"] else None
+        source: Source = build(conf["data"], "data")
+        self.corpus = _corpus(source, source.fingerprint(), self.shape.vocabulary) if conf["train"] else None
 
     def facts(self) -> Row:
         """What is known before anything is computed."""
-        return {"peak_flops": float(self.scenario.fleet.peak.sum()), "parameters": self.timed.parameters}
+        task = {name: self.conf[name] for name in (*TASK, "timed_as")}
+        return {
+            "peak_flops": float(self.scenario.fleet.peak.sum()),
+            "parameters": self.timed.parameters,
+            "workload": digest(**task, tokens=self.corpus.digest if self.corpus else ""),
+            "data_digest": self.corpus.digest if self.corpus else "",
+        }
 
     def columns(self) -> Row:
         """Simulate, train, and say what came out, column by column."""
@@ -113,13 +122,13 @@ class Run:
                 "loss": curve.losses,
             },
             "curve_digest": name,
-            "data_digest": self.corpus.digest,
         }
 
     def curve(self, schedule: Schedule, corpus: Corpus) -> tuple[str, Curve]:
         """The curve of a schedule and its name; trained only if no run with the same learning has been."""
         stack = stack_size(schedule.workers, self.device)
         name = digest(
+            schema=SCHEMA,
             **{part: self.conf[part] for part in LEARNING},
             tokens=corpus.digest,
             schedule=schedule.digest(),
@@ -128,7 +137,11 @@ class Run:
             stack=stack,
         )
         with self.store.claim(name):
-            found = self.store.read_curve(name)
+            try:
+                found = self.store.read_curve(name)
+            except RecordError as error:
+                self.progress.say(f"{error}: trained again")
+                found = None
             if found:
                 self.progress.say(f"curve {name[:8]} found: the same learning was trained before")
                 return name, Curve(*found)
@@ -166,12 +179,10 @@ def versions() -> dict[str, str]:
     }
 
 
-@lru_cache(maxsize=2)
-def _corpus(data: tuple[tuple[str, Any], ...], vocabulary: int) -> Corpus:
-    """The corpus of a data conf, read once a process."""
-    conf: Mapping[str, Any] = dict(data)
-    corpus: Corpus = build(conf, "data").corpus(vocabulary)
-    return corpus
+@lru_cache(maxsize=1)
+def _corpus(source: Source, fingerprint: str, vocabulary: int) -> Corpus:
+    """The text of a source; the jobs of a sweep in one process read an unchanged one once."""
+    return source.corpus(vocabulary)
 
 
 def stack_size(workers: int, device: str) -> int:

@@ -180,6 +180,7 @@ class Simulator:
         """
         roster, kept, wasted = self._roster, np.ones(len(ranks), bool), 0.0
         while kept.any():
+            self._check_limit()
             begin = roster.now
             transfer = ring_all_reduce(self._scenario.network, ranks[kept], nbytes)
             number = roster.fluid.start(transfer)

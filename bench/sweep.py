@@ -17,7 +17,8 @@ from omegaconf import DictConfig
 from bench.errors import RecordError
 from bench.explain import tell
 
-_FILE, _JOBS, _FAILED = "FARBENCH_SWEEP_FILE", "FARBENCH_SWEEP_JOBS", "failed"
+_FILE, _JOBS, _VARYING = "FARBENCH_SWEEP_FILE", "FARBENCH_SWEEP_JOBS", "FARBENCH_SWEEP_VARYING"
+_FAILED = "failed"
 
 
 class SweepReport(Callback):
@@ -44,7 +45,8 @@ class SweepReport(Callback):
             path.touch()
         except OSError as error:
             raise RecordError(f"results must be a folder that can be written, got '{folder}': {error.strerror}") from error
-        os.environ[_FILE], os.environ[_JOBS] = str(path.absolute()), str(_count(config))
+        count, varying = _plan(config)
+        os.environ |= {_FILE: str(path.absolute()), _JOBS: str(count), _VARYING: ",".join(varying)}
 
 
 @contextmanager
@@ -60,6 +62,11 @@ def _fatal() -> Iterator[None]:
 def jobs() -> int:
     """How many jobs the sweep under way has; 0 outside a sweep."""
     return int(os.environ.get(_JOBS, 0))
+
+
+def varying() -> list[str]:
+    """The settings that the sweep under way varies."""
+    return os.environ.get(_VARYING, "").split(",")
 
 
 def note(number: int, key: str | None) -> None:
@@ -91,13 +98,14 @@ def _lines() -> list[tuple[int, str]]:
     return sorted((int(number), key) for number, key in pairs)
 
 
-def _count(config: DictConfig) -> int:
-    """Jobs of a sweep by Hydra's basic sweeper; other sweepers decide as they go (0)."""
+def _plan(config: DictConfig) -> tuple[int, list[str]]:
+    """Jobs of a sweep by Hydra's basic sweeper, and the settings it varies; other sweepers decide as they go (0, none)."""
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     if not str(config.hydra.sweeper._target_).endswith("BasicSweeper"):
-        return 0
+        return 0, []
     params = [f"{name}={value}" for name, value in (config.hydra.sweeper.params or {}).items()]
     overrides = OverridesParser.create().parse_overrides([*params, *config.hydra.overrides.task])
-    return sum(len(batch) for batch in BasicSweeper.split_arguments(overrides, None))
+    varied = [str(override.get_key_element()) for override in overrides if override.is_sweep_override()]
+    return sum(len(batch) for batch in BasicSweeper.split_arguments(overrides, None)), varied

@@ -75,6 +75,7 @@ class Trainer:
         """The curve of a whole schedule; calls `progress(steps done)`. Stops where the held-out loss is not finite."""
         self._progress = progress
         self._workers = schedule.workers
+        self._counted_before: set[int] = set()
         copies = 1 if algorithm.identical_replicas else schedule.workers
         initial = self._model.initial(self._seed).to(self._device)
         self.replicas = replicas = Replicas(initial.repeat(copies, 1), self._optimizer, self._lr_schedule)
@@ -95,7 +96,7 @@ class Trainer:
                         self._train(counted, operation.steps)
                         answer = None
                     case Backward():
-                        answer = self._gradients(counted)
+                        answer = self._answer = self._gradients(counted)
                     case AllReduce():
                         answer = self._all_reduce(operation.payload, counted)
                         synchronised = True
@@ -162,14 +163,20 @@ class Trainer:
     def _all_reduce(self, payload: Tensor, ranks: list[int]) -> Tensor:
         """What everybody receives: each counted payload as it comes out of the codec, aggregated; (1, P)."""
         if self._joint:
-            return payload  # the mean already
+            assert payload is self._answer, (
+                "an algorithm whose replicas are identical must reduce what Backward answered, untouched: "
+                "that is the mean already; set identical_replicas = False where it does more"
+            )
+            return payload
         return self._aggregator.aggregate(self._codec.decode(self._codec.encode(payload[ranks])))
 
     def _welcome(self, counted: list[int], joined: list[int]) -> None:
-        """Those who came back have downloaded the optimizer state of a worker that stayed, if any did."""
+        """Those who came back have downloaded the optimizer state of one that counted in the last round, or at least stayed."""
         stayed = [rank for rank in counted if rank not in joined]
-        if joined and stayed and len(self.replicas.params) > 1:
-            self.replicas.copy_state(stayed[0], joined)
+        fresh = [rank for rank in stayed if rank in self._counted_before] or stayed
+        if joined and fresh and len(self.replicas.params) > 1:
+            self.replicas.copy_state(fresh[0], joined)
+        self._counted_before = set(counted)
 
     def _batch(self, rank: int, step: int) -> Tensor:
         shape = self._model.shape

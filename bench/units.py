@@ -53,7 +53,7 @@ def parse(value: Any, dimension: Dimension) -> Any:
     """`value` in the base unit of `dimension`.
 
     A text gives a float; a list (or a list of lists) gives the same shape of floats; a mapping of texts to shares (a
-    mixture) gives a mapping of floats to shares. "unlimited" is infinity. Raises ValueError for a bare number, an
+    mixture) gives a mapping of floats to shares. "unlimited" is an infinite rate. Raises ValueError for a bare number, an
     unknown unit, or a negative or not finite number.
     """
     if isinstance(value, Mapping):
@@ -66,7 +66,7 @@ def parse(value: Any, dimension: Dimension) -> Any:
     rule = f"must be {dimension.name} with its unit, such as '{dimension.example}'"
     if not isinstance(value, str):
         raise ValueError(f"{rule}, got {value!r}")
-    if value.strip() == "unlimited":
+    if value.strip() == "unlimited" and dimension is RATE:
         return math.inf
     match = _NUMBER.fullmatch(value)
     if match is None or not match[2]:

@@ -103,7 +103,7 @@ def without_wall(row: dict) -> str:
         (["results=file/below"], "results must be a folder that can be written, got 'file/below': Not a directory"),
         (["steps=0"], "steps must be a whole number >= 1, got 0"),
         (["workers=x"], "workers must be a whole number >= 1, got 'x'"),
-        (["timed_as=gpt_1b"], "timed_as is the shape of a model: write model@timed_as=gpt_1b"),
+        (["timed_as=gpt_1b"], "timed_as must be one of its presets: write model@timed_as=gpt_1b"),
         (["model.heads=3"], "model.heads must divide width = 64, got 3"),
         (["progress=loud"], "progress must be one of auto, bar, plain, none, got 'loud'"),
         (["device=tpu", "train=false"], "device must be auto, cpu or cuda, got 'tpu'"),
@@ -194,7 +194,7 @@ def test_a_sweep_prints_a_table_and_goes_on_where_a_row_is_missing(bench, tmp_pa
     assert [line.split()[1:3] for line in table(out)] == [
         *(["ddp", "seed=0"], ["ddp", "seed=1"], ["local_sgd", "seed=0"], ["local_sgd", "seed=1"]),
     ]
-    assert "[4/4] h100_cluster local_sgd: " in err
+    assert "[4/4] h100_cluster local_sgd seed=1: " in err
     first = {path: without_wall(read_row(path)) for path in row_files(tmp_path)}
     assert len(first) == 4
     markdown = tmp_path / "results" / "local" / "tables" / "last_sweep.md"

@@ -53,6 +53,21 @@ def test_the_codec_decides_the_bytes_and_takes_its_time():
     np.testing.assert_allclose(timeline.sent, 3000)
 
 
+def test_all_wait_for_the_slowest_to_decode():
+    world = scenario(2)
+    world.fleet.memory_bandwidth[1] = 1e5
+    timeline = simulate(DDP(), world, steps=1, codec=BF16())
+    # 6000 bytes through memory to encode and to decode: 6 ms, and 60 ms on the slow one; 2 s of ring.
+    assert timeline.virtual_seconds == pytest.approx(1 + 0.06 + 2 + 0.06)
+    assert buckets(timeline, 0) == {"compute": 1, "bandwidth": 2, "codec": 0.012, "straggler_wait": 0.108}
+
+
+def test_a_run_that_breaks_off_ring_after_ring_stops_at_the_limit():
+    churn = Scripted({rank: [1.5 + rank] for rank in range(50)})  # the ring of n takes almost 8 s, and one leaves each second
+    with pytest.raises(VirtualTimeout, match="after 0 rounds"):
+        simulate(DDP(), scenario(50, churn=churn), steps=1, limit=10.0)
+
+
 def test_all_wait_for_the_slowest_device():
     timeline = simulate(LocalSGD(sync_every=2), scenario(speeds=[1, 2, 1, 4]), steps=2)
     assert timeline.virtual_seconds == pytest.approx(2 * 4 + RING)

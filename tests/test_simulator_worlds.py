@@ -135,6 +135,12 @@ def test_equal_seeds_give_equal_runs(links, churn, participation, algorithm, see
             np.testing.assert_array_equal(first.ledger.seconds[bucket], second.ledger.seconds[bucket])
 
 
+def test_jitter_differs_from_round_to_round_and_from_worker_to_worker():
+    timeline = simulate(DDP(), scenario(2, jitter=0.3), steps=3)
+    assert len({round(float(seconds), 9) for seconds in np.diff(timeline.round_end, prepend=0.0)}) == 3
+    assert len(set(timeline.ledger.seconds["compute"])) == 2
+
+
 def test_another_seed_gives_another_run():
     runs = [simulate(DDP(), scenario(jitter=0.3, seed=seed), steps=6).virtual_seconds for seed in (0, 1)]
     assert runs[0] != runs[1]

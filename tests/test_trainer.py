@@ -8,6 +8,7 @@ import torch
 from plain import PlainGPT, adamw, local_steps
 from worlds import small_trainer
 
+from bench.algorithm import AllReduce, Backward
 from bench.algorithm.ddp import DDP
 from bench.algorithm.diloco import DiLoCo
 from bench.algorithm.local_sgd import LocalSGD
@@ -239,11 +240,37 @@ def test_a_run_that_diverges_stops_where_its_loss_is_not_finite(corpus):
     assert not np.isfinite(curve.losses[-1])
 
 
-def test_the_held_out_loss_is_that_of_a_plain_model(corpus):
-    ours = trainer(corpus)
+@pytest.mark.parametrize("sequences", [1, 40, 64])  # less than, not a multiple of, and twice what is evaluated at once
+def test_the_held_out_loss_is_that_of_a_plain_model(corpus, sequences):
+    ours = trainer(corpus, sequences=sequences)
     module = PlainGPT(SHAPE).load(GPT(SHAPE).initial(3))
-    plain = module(corpus.evaluation(64, SHAPE.context)).item()
+    plain = module(corpus.evaluation(sequences, SHAPE.context)).item()
     assert ours.evaluate(GPT(SHAPE).initial(3)[None]) == pytest.approx(plain, rel=1e-5)
+
+
+def test_who_returns_takes_the_state_of_one_that_counted_in_the_last_round(corpus):
+    # Rank 0 stays but is late in rounds 0 and 1, rank 3 is away in round 1: it must not take rank 0's untouched state.
+    rounds = Schedule(W)
+    for counted, joined in (([0, 1, 1, 1], []), ([0, 1, 1, 0], []), ([1, 1, 1, 1], [3])):
+        rounds.append(5, np.array(counted, bool), np.isin(np.arange(W), joined))
+    ours = trainer(corpus)
+    ours.run(LocalSGD(sync_every=5), rounds)
+    assert ours.replicas.state["count"].tolist() == [5, 15, 15, 15]
+
+
+def test_an_algorithm_that_changes_the_joint_gradient_is_stopped(corpus):
+    class SignSGD:
+        identical_replicas = True
+
+        def run(self, replicas):
+            while True:
+                gradients = yield Backward()
+                replicas.step((yield AllReduce(gradients.sign())))
+
+    with pytest.raises(AssertionError, match="set identical_replicas = False"):
+        trainer(corpus).run(SignSGD(), schedule(1))
+    SignSGD.identical_replicas = False
+    trainer(corpus).run(SignSGD(), schedule(1))
 
 
 @pytest.mark.gpu

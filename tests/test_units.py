@@ -40,9 +40,11 @@ def test_blanks_and_spellings_of_the_number_do_not_matter(text):
     assert parse(text, TIME) == pytest.approx(0.025, rel=1e-15)
 
 
-@pytest.mark.parametrize("dimension", [TIME, SIZE, RATE, COMPUTE])
-def test_unlimited_is_infinity_in_every_dimension(dimension):
-    assert parse("unlimited", dimension) == math.inf
+def test_a_rate_can_be_unlimited_and_nothing_else_can():
+    assert parse("unlimited", RATE) == math.inf
+    for dimension in (TIME, SIZE, COMPUTE):
+        with pytest.raises(ValueError, match="got 'unlimited'"):
+            parse("unlimited", dimension)
 
 
 @pytest.mark.parametrize("dimension", [TIME, SIZE, RATE, COMPUTE])

@@ -64,7 +64,7 @@ def simulate(algorithm, world, steps, *, codec=None, resident=1.0, limit=1e9):
     return Simulator(world, workload, codec or NoCodec(), limit).run(algorithm, shadow, steps)
 
 
-def small_trainer(corpus, shape, steps, *, evaluation=20, lanes=2, **changes):
+def small_trainer(corpus, shape, steps, *, evaluation=20, sequences=64, lanes=2, **changes):
     """A Trainer of a small shape, AdamW unless `changes` say otherwise, warmed up over 5 of `steps`."""
     settings = {
         "optimizer": AdamW(lr=3e-3, beta1=0.9, beta2=0.99, eps=1e-8, weight_decay=0.1),
@@ -74,5 +74,5 @@ def small_trainer(corpus, shape, steps, *, evaluation=20, lanes=2, **changes):
         "seed": 0,
         "stack": 2,
     }
-    evaluate = Evaluation(evaluation, 64)
+    evaluate = Evaluation(evaluation, sequences)
     return Trainer(model=GPT(shape), corpus=corpus, evaluation=evaluate, lanes=Lanes(lanes), **(settings | changes))

@@ -13,8 +13,8 @@ class DiLoCo:
     def __init__(self, *, sync_every: int, outer_lr: float, outer_momentum: float) -> None:
         if sync_every < 1:
             raise ValueError(f"sync_every must be >= 1, got {sync_every}")
-        if not outer_lr > 0:
-            raise ValueError(f"outer_lr must be above 0, got {outer_lr:g}")
+        if not 0 < outer_lr < float("inf"):
+            raise ValueError(f"outer_lr must be above 0 and finite, got {outer_lr:g}")
         if not 0 <= outer_momentum < 1:
             raise ValueError(f"outer_momentum must be in [0, 1), got {outer_momentum:g}")
         self.sync_every, self.outer_lr, self.outer_momentum = sync_every, outer_lr, outer_momentum

@@ -39,6 +39,7 @@ class Algorithm(Protocol):
     """Settings, checked by the constructor, and a program that keeps its state in its own locals."""
 
     identical_replicas: bool
-    """True if all replicas are equal whenever a step begins: one copy then stands for all of them, exactly."""
+    """True if all replicas are equal whenever a step begins, and what is reduced is what Backward answered, untouched: one
+    copy and one joint batch then stand for all of them, exactly."""
 
     def run(self, replicas: Replicas) -> Program: ...

@@ -79,7 +79,11 @@ def exponential(up: Seconds, down: Seconds) -> Churn:
 def weibull(up_shape: float, up_scale: Seconds, down_shape: float, down_scale: Seconds) -> Churn:
     """Weibull up and down intervals, as fitted to real hosts by the Failure Trace Archive."""
     _check(up_shape=up_shape, up_scale=up_scale, down_shape=down_shape, down_scale=down_scale)
-    return Intermittent(Weibull(up_shape, up_scale), Weibull(down_shape, down_scale))
+    up, down = Weibull(up_shape, up_scale), Weibull(down_shape, down_scale)
+    for name, shape, intervals in (("up_shape", up_shape, up), ("down_shape", down_shape, down)):
+        if not 0 < intervals.mean < np.inf:
+            raise ValueError(f"{name} must give intervals of finite mean, got {shape:g}")
+    return Intermittent(up, down)
 
 
 def _check(**settings: float) -> None:

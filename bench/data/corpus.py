@@ -3,14 +3,16 @@
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from bench.errors import DataError
 from bench.seeds import uniforms
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -26,18 +28,25 @@ class Corpus:
         """A name for exactly these tokens."""
         return hashlib.sha256(self.train.tobytes() + b"|" + self.held_out.tobytes()).hexdigest()
 
-    def batch(self, seed: int, rank: int, step: int, sequences: int, context: int) -> Tensor:
+    def batch(self, seed: int, rank: int, step: int, sequences: int, context: int) -> "Tensor":
         """The batch named (seed, rank, step): `sequences` windows of the training tokens, (B, T+1)."""
         draws = step * sequences + np.arange(sequences)
-        return self._windows(self.train, uniforms(seed, "data", ranks=rank, draws=draws), context)
+        return _windows("training", self.train, uniforms(seed, "data", ranks=rank, draws=draws), context)
 
-    def evaluation(self, sequences: int, context: int) -> Tensor:
+    def evaluation(self, sequences: int, context: int) -> "Tensor":
         """Windows of the held-out tokens, evenly spaced and always the same, (B, T+1)."""
-        return self._windows(self.held_out, (np.arange(sequences) + 0.5) / sequences, context)
+        return _windows("held-out", self.held_out, (np.arange(sequences) + 0.5) / sequences, context)
 
-    def _windows(self, tokens: NDArray[np.uint8], places: NDArray[np.float64], context: int) -> Tensor:
-        starts = len(tokens) - context  # a window of T+1 tokens can begin at any of these
-        if starts < 1:
-            raise DataError(f"the text is too short: {len(tokens)} tokens, model.context = {context} needs {context + 1}")
-        begin = (places * starts).astype(np.int64)
-        return torch.from_numpy(tokens[begin[:, None] + np.arange(context + 1)].astype(np.int64))
+
+def _windows(part: str, tokens: NDArray[np.uint8], places: NDArray[np.float64], context: int) -> "Tensor":
+    """Windows of T+1 tokens that begin at `places`, in [0, 1), of the text, (B, T+1)."""
+    import torch  # two seconds: not for a row that is found by the fingerprint of its text
+
+    starts = len(tokens) - context
+    if starts < 1:
+        raise DataError(
+            f"the text of data is too short: its {part} part has {len(tokens)} tokens, "
+            f"model.context = {context} needs {context + 1}"
+        )
+    begin = (places * starts).astype(np.int64)
+    return torch.from_numpy(tokens[begin[:, None] + np.arange(context + 1)].astype(np.int64))

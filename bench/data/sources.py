@@ -1,6 +1,9 @@
 """Where text comes from. Every source gives the same tokens each time it is read."""
 
+import hashlib
 import sysconfig
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -10,56 +13,90 @@ from bench.data.corpus import Corpus
 from bench.errors import DataError
 from bench.seeds import stream
 
+_LIBRARY = Path(sysconfig.get_paths()["stdlib"])
 HELD_OUT_EVERY = 16  # each sixteenth file, or block of text, is held out
 
 
 class Source(Protocol):
-    """Settings of a text source."""
+    """Settings of a text source; equal settings are equal sources."""
+
+    def __hash__(self) -> int: ...
+
+    def fingerprint(self) -> str:
+        """A name for the text, without reading it: it changes when the text does."""
+        ...
 
     def corpus(self, vocabulary: int) -> Corpus:
         """The tokens, all below `vocabulary`. Raises DataError where there are none, or the vocabulary is too small."""
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
 class Stdlib:
-    """The bytes of the running Python's own library sources: some 10 MB of real text, without a download."""
+    """The bytes of the running Python's own library sources: some 10 MB of real text, without a download.
 
-    def __init__(self, *, python: str) -> None:
-        self.python = python  # its version; it takes part in a row's key because it decides the text
+    Without tests, code tables (each much like the next, so that held-out ones would be known) and what records a build.
+    """
+
+    python: str  # its version decides the text
+
+    def fingerprint(self) -> str:
+        return _digest_of(f"{file.relative_to(_LIBRARY)} {file.stat().st_size}" for file in self._files())
 
     def corpus(self, vocabulary: int) -> Corpus:
-        root = Path(sysconfig.get_paths()["stdlib"])
-        skipped = {"site-packages", "dist-packages", "test", "tests", "idle_test", "__pycache__"}
-        files = [f for f in root.rglob("*.py") if not skipped & set(f.relative_to(root).parts)]
-        return _from_files(sorted(files), f"the library of Python at {root}", vocabulary)
+        return _from_files(self._files(), f"the library of Python at {_LIBRARY}", vocabulary)
+
+    def _files(self) -> list[Path]:
+        skipped = {"site-packages", "dist-packages", "test", "tests", "idle_test", "encodings", "__pycache__"}
+        found = (f for f in _LIBRARY.rglob("*.py") if not f.name.startswith("_sysconfigdata"))
+        return sorted(f for f in found if not skipped & set(f.relative_to(_LIBRARY).parts))
 
 
+@dataclass(frozen=True, kw_only=True)
 class Files:
     """The bytes of the text files in a folder (and below it) whose names match `pattern`."""
 
-    def __init__(self, *, path: str, pattern: str) -> None:
-        self.path, self.pattern = path, pattern
+    path: str
+    pattern: str
+
+    def __post_init__(self) -> None:
+        if not self.path.strip():
+            raise ValueError("path must be the name of a folder, got nothing")
+        if not self.pattern or Path(self.pattern).is_absolute():
+            raise ValueError(f"pattern must be one of names below data.path, such as '*.txt', got '{self.pattern}'")
+
+    def fingerprint(self) -> str:
+        states = ((file, file.stat()) for file in self._files())
+        return _digest_of(f"{file} {state.st_size} {state.st_mtime_ns}" for file, state in states)
 
     def corpus(self, vocabulary: int) -> Corpus:
+        return _from_files(self._files(), f"data.path '{self.path}' with data.pattern '{self.pattern}'", vocabulary)
+
+    def _files(self) -> list[Path]:
         folder = Path(self.path).expanduser()
         if not folder.is_dir():
             raise DataError(f"data.path must be a folder that exists, got '{self.path}'")
-        files = sorted(f for f in folder.rglob(self.pattern) if f.is_file())
-        return _from_files(files, f"data.path '{self.path}' with data.pattern '{self.pattern}'", vocabulary)
+        return sorted(file for file in folder.rglob(self.pattern) if file.is_file())
 
 
+@dataclass(frozen=True, kw_only=True)
 class Synthetic:
     """A Markov chain over all tokens whose entropy is known, so that loss above it is what is left to learn.
 
     Each token is followed by one of `branches` others, with probabilities drawn from the seed.
     """
 
-    def __init__(self, *, tokens: int, branches: int, source_seed: int) -> None:
-        if tokens < 1024:
-            raise ValueError(f"tokens must be >= 1024, got {tokens}")
-        if branches < 1:
-            raise ValueError(f"branches must be >= 1, got {branches}")
-        self.tokens, self.branches, self.source_seed = tokens, branches, source_seed
+    tokens: int
+    branches: int
+    source_seed: int
+
+    def __post_init__(self) -> None:
+        for name, least in (("tokens", 1024), ("branches", 1), ("source_seed", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be >= {least}, got {getattr(self, name)}")
+
+    def fingerprint(self) -> str:
+        return repr(self)
 
     def corpus(self, vocabulary: int) -> Corpus:
         if vocabulary > 256:
@@ -92,6 +129,10 @@ def _entropy(following: np.ndarray, chances: np.ndarray) -> float:
         often = often @ matrix
     rows = -np.sum(chances * np.log(np.maximum(chances, 1e-300)), axis=1)
     return float(often @ rows)
+
+
+def _digest_of(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _from_files(files: list[Path], where: str, vocabulary: int) -> Corpus:

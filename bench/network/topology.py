@@ -52,6 +52,11 @@ class Topology:
                 raise ValueError(f"{name} must be >= 1, got {number}")
             if number is not None and (self.exit_uplink is None or self.exit_downlink is None):
                 raise ValueError(f"exit_uplink and exit_downlink must be given where {name} is")
+        islands = self.island_size or self.islands
+        if not islands and (self.exit_uplink is not None or self.exit_downlink is not None):
+            raise ValueError("exit_uplink and exit_downlink must not be given where there are no islands")
+        if self.regions is None and self.region_latency is not None:
+            raise ValueError("region_latency must not be given where there are no regions")
         if self.regions is not None:
             shape = np.asarray(self.region_latency, float).shape
             if shape != (len(self.regions), len(self.regions)):

@@ -1,7 +1,19 @@
 """One run is one row: its schema, its key, and a store that survives crashes and company."""
 
 from bench.record.key import PATHS_AND_PLACES, digest, row_key, settings
-from bench.record.row import COLUMNS, SCHEMA, STATUSES, Row
+from bench.record.row import COLUMNS, SCHEMA, STATUSES, Row, blank_row
 from bench.record.store import Store, as_json
 
-__all__ = ["COLUMNS", "PATHS_AND_PLACES", "SCHEMA", "STATUSES", "Row", "Store", "as_json", "digest", "row_key", "settings"]
+__all__ = [
+    "COLUMNS",
+    "PATHS_AND_PLACES",
+    "SCHEMA",
+    "STATUSES",
+    "Row",
+    "Store",
+    "as_json",
+    "blank_row",
+    "digest",
+    "row_key",
+    "settings",
+]

@@ -12,8 +12,8 @@ PATHS_AND_PLACES = ("results", "device", "threads", "progress", "json", "sweep")
 
 
 def digest(**parts: Any) -> str:
-    """The sha256 of `parts`, written as JSON with sorted names."""
-    text = json.dumps(parts, sort_keys=True, allow_nan=True)
+    """The sha256 of `parts`, written as JSON. Order counts: that of a mixture decides who gets what."""
+    text = json.dumps(parts, allow_nan=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -24,6 +24,6 @@ def settings(conf: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in conf.items() if name not in PATHS_AND_PLACES} | {"catalogue": catalogue}
 
 
-def row_key(conf: Mapping[str, Any], names: Mapping[str, str]) -> str:
-    """The key of a row: its settings, the names of its presets, and the row's schema."""
-    return digest(schema=SCHEMA, conf=settings(conf), names=dict(names))[:32]
+def row_key(conf: Mapping[str, Any], names: Mapping[str, str], text: str) -> str:
+    """The key of a row: its settings, the names of its presets, the fingerprint of its text, and the row's schema."""
+    return digest(schema=SCHEMA, conf=settings(conf), names=dict(names), text=text)[:32]

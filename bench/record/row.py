@@ -1,5 +1,6 @@
 """The columns of a row, each with what it says and its unit. Unknown numbers are NaN here and null in JSON."""
 
+import math
 from typing import Any
 
 Row = dict[str, Any]
@@ -48,3 +49,16 @@ COLUMNS = {
     "conf": "the resolved settings",
     "wall_seconds": "real seconds this row took here",
 }
+
+TEXTS = (
+    *("key", "status", "reason", "command", "scenario", "algorithm", "codec", "model", "timed_as", "data"),
+    *("curve_digest", "workload", "data_digest"),
+)
+MAPPINGS = ("ledger", "curve", "versions", "conf")
+"""Columns that hold a text or a mapping; all others hold a number, or nothing where it is unknown."""
+
+
+def blank_row() -> Row:
+    """A row of which nothing is known yet."""
+    row: Row = dict.fromkeys(COLUMNS, math.nan) | dict.fromkeys(TEXTS, "") | {name: {} for name in MAPPINGS}
+    return row | {"schema": SCHEMA, "curve": {"steps": [], "virtual_seconds": [], "loss": []}}

@@ -6,6 +6,7 @@ errors/<key>.txt        the traceback of an `error` row
 .locks/                 who is at work on what; released by the system when a process ends, however it ends
 """
 
+import hashlib
 import json
 import math
 import os
@@ -18,7 +19,7 @@ from typing import Any
 from filelock import FileLock
 
 from bench.errors import RecordError
-from bench.record.row import COLUMNS, SCHEMA, STATUSES, Row
+from bench.record.row import COLUMNS, MAPPINGS, SCHEMA, STATUSES, TEXTS, Row
 
 
 class Store:
@@ -64,20 +65,24 @@ class Store:
         return path
 
     def read_curve(self, name: str) -> tuple[list[int], list[float]] | None:
-        """Steps and losses of the training `name`, or None if there is none, or none that can be read."""
-        path = self.folder / "curves" / f"{name}.csv"
-        try:
-            header, *lines = path.read_text().splitlines()
-            pairs = [line.split(",") for line in lines]
-            curve = [int(step) for step, _ in pairs], [float(loss) for _, loss in pairs]
-        except (FileNotFoundError, ValueError):
+        """Steps and losses of the training `name`, or None if there is none. Raises RecordError for one that is damaged."""
+        path = self._curve_path(name)
+        if not path.exists():
             return None
-        return curve if header == "steps,loss" and curve[0] else None
+        first, _, table = path.read_text(errors="replace").partition("\n")
+        if first != _seal(table):
+            raise RecordError(f"{path} is damaged")
+        pairs = [line.split(",") for line in table.splitlines()[1:]]
+        return [int(step) for step, _ in pairs], [float(loss) for _, loss in pairs]
 
     def write_curve(self, name: str, steps: list[int], losses: list[float]) -> None:
         """Record a training; repr keeps every bit of a loss."""
         lines = [f"{step},{loss!r}" for step, loss in zip(steps, losses, strict=True)]
-        write_whole(self.folder / "curves" / f"{name}.csv", "\n".join(["steps,loss", *lines]) + "\n")
+        table = "\n".join(["steps,loss", *lines]) + "\n"
+        write_whole(self._curve_path(name), f"{_seal(table)}\n{table}")
+
+    def _curve_path(self, name: str) -> Path:
+        return self.folder / "curves" / f"{name}.csv"
 
     @contextmanager
     def claim(self, name: str) -> Iterator[None]:
@@ -104,8 +109,22 @@ def read_row(path: Path) -> Row:
         raise RecordError(f"{path} is a row of schema {found!r}; this version reads schema {SCHEMA}")
     if row.keys() != COLUMNS.keys() or row["status"] not in STATUSES:
         raise RecordError(f"{path} is not a whole row: its columns or its status are not those of schema {SCHEMA}")
+    for name, value in row.items():
+        if not isinstance(value, _kind(name)) or isinstance(value, bool):
+            raise RecordError(f"{path} is not a row of ours: its {name} is {value!r}")
+    curve = row["curve"]
+    lengths = {len(values) if isinstance(values, list) else -1 for values in curve.values()}
+    if curve.keys() != {"steps", "virtual_seconds", "loss"} or len(lengths) != 1 or -1 in lengths:
+        raise RecordError(f"{path} is not a row of ours: its curve has no equal lists of steps, virtual_seconds and loss")
     row["curve"] = {name: [_nan_for_null(value) for value in values] for name, values in row["curve"].items()}
     return {name: _nan_for_null(value) for name, value in row.items()}
+
+
+def _kind(column: str) -> Any:
+    """What may stand in a column of a row's file."""
+    if column in TEXTS:
+        return str
+    return dict if column in MAPPINGS else int | float | None
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
@@ -129,6 +148,11 @@ def write_whole(path: Path, content: str | bytes) -> None:
 def as_json(row: Row, indent: int | None = None) -> str:
     """A row as JSON text."""
     return json.dumps(_null_for_nan(row), indent=indent, allow_nan=False)
+
+
+def _seal(table: str) -> str:
+    """The first line of a curve's file: half a file must not pass for a short training."""
+    return f"# sha256 {hashlib.sha256(table.encode()).hexdigest()}"
 
 
 def _null_for_nan(value: Any) -> Any:

@@ -1,10 +1,11 @@
 """python -m bench.report [--results DIR]: tables and figures of all rows in a results folder."""
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
-from bench.errors import FarbenchError, RecordError
+from bench.errors import ConfError, FarbenchError, RecordError
 from bench.report.publish import publish
 
 
@@ -16,6 +17,8 @@ def main() -> int:
     arguments = parser.parse_args()
     folder = Path(arguments.results)
     try:
+        if not re.fullmatch(r"\w[\w.-]*", arguments.name):
+            raise ConfError(f"--name must be made of letters, digits, '_', '-' and '.', got '{arguments.name}'")
         paths = sorted((folder / "runs").glob("*.json"))
         if not paths:
             raise RecordError(f"--results must be a folder with rows in runs/, got '{folder}'")

@@ -51,7 +51,7 @@ def loss_over_time(frame: pd.DataFrame) -> Figure:
 def ledger_bars(frame: pd.DataFrame) -> Figure:
     """Where the worker-seconds went, a bar a row; the ideal is a bar that is all compute."""
     clocked = frame[[bool(ledger) for ledger in frame["ledger"]]].iloc[::-1]
-    labels = [f"{row['scenario']}  {row['algorithm']}" for _, row in clocked.iterrows()]
+    labels = ["  ".join(filter(None, row[["scenario", "algorithm", "settings"]])) for _, row in clocked.iterrows()]
     figure = Figure(figsize=(9, 0.32 * len(clocked) + 1.2), layout="constrained")
     panel = figure.subplots()
     left = [0.0] * len(clocked)

@@ -1,11 +1,11 @@
 """Rows side by side: the figures that need more than one row, computed for all of them."""
 
 import math
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from bench.errors import RecordError
@@ -14,6 +14,9 @@ from bench.record.store import read_row
 
 CLUSTER = {"scenario": "h100_cluster", "algorithm": "ddp", "codec": "none"}
 """The well-connected cluster, and how it is used, that everything is compared with."""
+
+HARDWARE = ("network", "devices", "churn", "participation", "catalogue")
+"""Settings that make a cluster another one."""
 
 
 def load(paths: Iterable[Path]) -> tuple[list[Row], list[str]]:
@@ -27,23 +30,40 @@ def load(paths: Iterable[Path]) -> tuple[list[Row], list[str]]:
     return rows, broken
 
 
-def compared(rows: Sequence[Row]) -> pd.DataFrame:
+def compared(rows: Sequence[Row], elsewhere: Sequence[Row] = ()) -> pd.DataFrame:
     """One line a row, in the given order, with what compares it with the others:
 
     settings: what a row's command sets that not all of them do.
-    target_loss: the lowest loss that every finished row of the workload reaches.
+    target_loss: the lowest loss that every finished row of the workload reaches, of those that learn at all.
     target_seconds: virtual seconds until a row first reaches it, linear between evaluations.
     versus_cluster: target_seconds over those of the cluster with the same total peak FLOP/s, which takes the cluster's own
-    seconds times its peak over this row's peak. NaN where unknown.
+    seconds times its peak over this row's peak; the cluster is one of `rows` or of `elsewhere`. NaN where unknown.
     """
     frame = pd.DataFrame(rows)
     frame["settings"] = _settings([row["command"] for row in rows])
-    frame["best_loss"] = [min(filter(math.isfinite, row["curve"]["loss"]), default=math.nan) for row in rows]
+    frame["best_loss"] = [best_loss(row) for row in rows]
     done = frame[frame["status"] == "done"]
     frame["target_loss"] = frame["workload"].map(done.groupby("workload")["best_loss"].max()).astype(float)
     frame["target_seconds"] = [seconds_to(row, target) for row, target in zip(rows, frame["target_loss"], strict=True)]
-    frame["versus_cluster"] = [_versus(frame, index) for index in range(len(frame))]
+    clusters = [row for row in (*rows, *elsewhere) if is_cluster(row)]
+    targets = frame["target_loss"]
+    frame["versus_cluster"] = [_versus(row, target, clusters) for row, target in zip(rows, targets, strict=True)]
     return frame
+
+
+def best_loss(row: Row) -> float:
+    """The lowest held-out loss after the first step; NaN if none is below that of before it."""
+    before, *after = row["curve"]["loss"] or [math.nan]
+    best = min(filter(math.isfinite, after), default=math.nan)
+    return best if best < before else math.nan
+
+
+def is_cluster(row: Row) -> bool:
+    """Whether a row is the cluster as its presets have it, with no setting of its hardware changed."""
+    if any(row[name] != value for name, value in CLUSTER.items()):
+        return False
+    changed = {re.split(r"[.@=]", text.lstrip("+~"))[0] for text in shlex.split(row["command"])[3:]}
+    return not changed & set(HARDWARE)
 
 
 def _settings(commands: Sequence[str]) -> list[str]:
@@ -67,14 +87,10 @@ def seconds_to(row: Row, target: float) -> float:
     return math.nan
 
 
-def _versus(frame: pd.DataFrame, index: int) -> float:
-    row = frame.iloc[index]
-    same = {name: row[name] for name in ("workload", "seed", "workers")} | CLUSTER
-    clusters = frame[np.logical_and.reduce([frame[name] == value for name, value in same.items()])]
-    if clusters["target_seconds"].isna().all():
-        return math.nan
-    # Of several (a link was changed by hand, say) the fastest is the well-connected one.
-    cluster = clusters.loc[clusters["target_seconds"].idxmin()]
-    if not cluster["target_seconds"]:
-        return math.nan  # the target was reached before the first step: nothing to compare
-    return float(row["target_seconds"] / (cluster["target_seconds"] * cluster["peak_flops"] / row["peak_flops"]))
+def _versus(row: Row, target: float, clusters: Sequence[Row]) -> float:
+    for cluster in clusters:
+        if all(cluster[name] == row[name] for name in ("workload", "seed", "workers")):
+            seconds = seconds_to(cluster, target)
+            if seconds > 0:  # at 0 the target was reached before the first step: nothing to compare
+                return seconds_to(row, target) / (seconds * cluster["peak_flops"] / row["peak_flops"])
+    return math.nan

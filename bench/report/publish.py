@@ -6,8 +6,8 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.errors import RecordError
-from bench.record import as_json
-from bench.report.frame import compared, load
+from bench.record import Row, as_json
+from bench.report.frame import compared, is_cluster, load
 from bench.report.table import flat, for_terminal, notes, write_tables
 
 
@@ -28,7 +28,10 @@ def publish(rows: list[Path], folder: Path, name: str, *, by_name: bool = False,
         raise RecordError(f"no row in '{folder}' can be read")
     if by_name:
         readable.sort(key=lambda row: (row["scenario"], row["algorithm"], row["command"]))
-    frame = compared(readable)
+    elsewhere: list[Row] = []
+    if not any(map(is_cluster, readable)):
+        elsewhere, _ = load(path for path in sorted((folder / "runs").glob("*.json")) if path not in rows)
+    frame = compared(readable, elsewhere)
     # Where nobody watches there is no width to keep to.
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     console.print(*for_terminal(frame, console.width))

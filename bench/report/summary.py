@@ -19,9 +19,10 @@ def six_lines(row: Row, path: Path) -> list[str]:
     loss = "not trained" if row["final_loss"] != row["final_loss"] else f"{row['final_loss']:.3f} nats a token"
     if row["status"] == "diverged":
         loss = "diverged, not finite"
+    rounds = f"{row['rounds']} round" + ("s" if row["rounds"] != 1 else "")
     return [
         f"scenario    {row['scenario']}, {row['workers']} workers, timed as {row['timed_as']}",
-        f"algorithm   {row['algorithm']}, {row['rounds']} rounds, {size_text(row['sent_bytes'])} sent a worker",
+        f"algorithm   {row['algorithm']}, {rounds}, {size_text(row['sent_bytes'])} sent a worker",
         f"throughput  {count_text(row['tokens_per_second'])} tokens/s, {row['system_efficiency']:.1%} of unhindered devices",
         f"loss        {loss} after {row['steps']} steps, {seconds_text(row['virtual_seconds'])} on the virtual clock",
         f"time        {row['ledger']['compute']:.1%} compute; the biggest loss is {bucket.replace('_', ' ')}, {share:.1%}",

@@ -63,7 +63,8 @@ _LEFT = ("scenario", "algorithm", "settings", "worker-seconds", "status")
 def notes(frame: pd.DataFrame) -> list[str]:
     """What must be said beside the table."""
     lines = [
-        "versus cluster: time to target over that of h100_cluster with ddp and the same total peak FLOP/s",
+        "versus cluster: time to target over that of h100_cluster with ddp and the same total peak FLOP/s"
+        + (", of which these results have no row" if frame["versus_cluster"].isna().all() else ""),
         "worker-seconds: where those of all workers went; waiting: for stragglers; lost: discarded work, recovering, down",
     ]
     for workload, group in frame.groupby("workload", sort=False):

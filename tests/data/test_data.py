@@ -50,7 +50,7 @@ def test_a_folder_without_text_says_so(folder):
 def test_text_that_is_too_short_says_so(tmp_path):
     (tmp_path / "short.txt").write_text("abc")
     corpus = Files(path=str(tmp_path), pattern="*.txt").corpus(256)
-    with pytest.raises(DataError, match="the text is too short: 3 tokens, model.context = 64 needs 65"):
+    with pytest.raises(DataError, match="its training part has 3 tokens, model.context = 64 needs 65"):
         corpus.batch(0, 0, 0, 4, 64)
 
 
@@ -102,3 +102,20 @@ def test_the_entropy_of_the_markov_source_is_that_of_its_text():
 def test_synthetic_text_depends_on_its_seed():
     texts = [Synthetic(tokens=2000, branches=4, source_seed=seed).corpus(16).digest for seed in (0, 0, 1)]
     assert texts[0] == texts[1] != texts[2]
+
+
+def test_a_fingerprint_changes_with_the_text(folder):
+    source = Files(path=str(folder), pattern="*.txt")
+    before = source.fingerprint()
+    assert Files(path=str(folder), pattern="*.txt").fingerprint() == before
+    (folder / "07.txt").write_bytes(bytes(100))  # as long as before
+    changed = source.fingerprint()
+    (folder / "08.txt").rename(folder / "renamed.txt")
+    assert len({before, changed, source.fingerprint()}) == 3
+
+
+def test_no_evaluation_window_of_the_library_stands_in_its_training_text_but_a_few():
+    corpus = Stdlib(python="").corpus(256)
+    train = corpus.train.tobytes()
+    known = sum(bytes(window.tolist()) in train for window in corpus.evaluation(128, 64).to(torch.uint8))
+    assert known <= 6  # licence headers and the like: under five in a hundred

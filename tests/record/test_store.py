@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from bench.errors import RecordError
-from bench.record import COLUMNS, SCHEMA, Store
+from bench.record import SCHEMA, Store, blank_row
 from bench.record.store import read_row, write_whole
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,8 +22,8 @@ KEY = "0123456789abcdef"
 def row(**changes) -> dict:
     """A row with every column; numbers that are not given are unknown."""
     return (
-        dict.fromkeys(COLUMNS, math.nan)
-        | {"schema": SCHEMA, "key": KEY, "status": "done", "reason": "", "command": "python -m bench"}
+        blank_row()
+        | {"key": KEY, "status": "done", "reason": "", "command": "python -m bench"}
         | {"ledger": {"compute": 0.75, "down": 0.25}, "curve": {"steps": [0], "virtual_seconds": [0.0], "loss": [5.5]}}
         | changes
     )
@@ -170,13 +170,35 @@ def test_a_loss_that_is_no_number_survives(tmp_path):
         *(b"steps,loss\n0,5.5,1\n", b"steps,loss\n0.5,5.5\n", b"\xff\xfe"),
     ],
 )
-def test_a_broken_curve_is_none(text, tmp_path):
+def test_a_broken_curve_is_told_from_none(text, tmp_path):
     store = Store(tmp_path)
     store.write_curve("c", [0], [5.5])
     assert store.read_curve("c") == ([0], [5.5])
     (tmp_path / "curves" / "c.csv").write_bytes(text)
-    assert store.read_curve("c") is None
+    with pytest.raises(RecordError, match="c.csv is damaged"):
+        store.read_curve("c")
     assert store.read_curve("never_trained") is None
+
+
+@pytest.mark.parametrize("lost", [1, 2, 5, 12])
+def test_half_a_curve_does_not_pass_for_a_short_training(lost, tmp_path):
+    store = Store(tmp_path)
+    store.write_curve("c", [0, 20], [5.5, 3.25])
+    path = tmp_path / "curves" / "c.csv"
+    path.write_bytes(path.read_bytes()[:-lost])
+    with pytest.raises(RecordError, match="c.csv is damaged"):
+        store.read_curve("c")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"curve": None}, {"curve": {}}, {"ledger": []}, {"tokens_per_second": "fast"}, {"conf": None}, {"seed": True}],
+)
+def test_a_row_with_something_else_in_a_column_is_no_row_of_ours(changes, tmp_path):
+    path = Store(tmp_path).row_path(KEY)
+    path.write_text(json.dumps(json.loads(WHOLE) | changes))
+    with pytest.raises(RecordError, match="is not a row of ours"):
+        read_row(path)
 
 
 def launcher(folder, then="") -> subprocess.Popen:

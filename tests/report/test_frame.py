@@ -5,15 +5,15 @@ import math
 
 import pytest
 
-from bench.record import COLUMNS, SCHEMA, Store
+from bench.record import Store, blank_row
 from bench.report.frame import compared, load, seconds_to
 
 
 def row(seconds=(), loss=(), **changes) -> dict:
     """A finished row with every column and the given curve."""
     return (
-        dict.fromkeys(COLUMNS, math.nan)
-        | {"schema": SCHEMA, "key": "0", "status": "done", "reason": "", "command": "python -m bench"}
+        blank_row()
+        | {"key": "0", "status": "done", "reason": "", "command": "python -m bench"}
         | {"scenario": "volunteer_home", "algorithm": "diloco", "codec": "none", "model": "nano", "timed_as": "gpt_350m"}
         | {"workload": "w", "seed": 0, "workers": 8, "peak_flops": 1e15, "ledger": {}}
         | {"curve": {"steps": list(range(len(loss))), "virtual_seconds": list(seconds), "loss": list(loss)}}
@@ -95,9 +95,17 @@ def test_without_its_cluster_a_row_is_compared_with_nothing(other):
     assert math.isnan(frame["versus_cluster"][0])
 
 
-def test_the_fastest_of_several_clusters_is_the_one_to_compare_with():
-    rows = [cluster([0, 40], [6.0, 4.0]), cluster([0, 10], [6.0, 4.0]), row([0, 120], [6.0, 4.0])]
-    assert list(compared(rows)["versus_cluster"]) == pytest.approx([4.0, 1.0, 12.0])
+@pytest.mark.parametrize("changed", ["network.uplink=unlimited", "devices=h800", "+catalogue.x.peak=1", "~churn.up"])
+def test_a_cluster_of_which_the_hardware_was_changed_is_not_the_one_to_compare_with(changed):
+    command = f"python -m bench scenario=h100_cluster algorithm=ddp {changed}"
+    rows = [cluster([0, 10], [6.0, 4.0]), cluster([0, 1], [6.0, 4.0], command=command), row([0, 120], [6.0, 4.0])]
+    assert list(compared(rows)["versus_cluster"]) == pytest.approx([1.0, 0.1, 12.0])
+    assert compared(rows[1:])["versus_cluster"].isna().all()
+
+
+def test_the_cluster_may_stand_elsewhere():
+    frame = compared([row([0, 120], [6.0, 4.0])], elsewhere=[cluster([0, 10], [6.0, 4.0])])
+    assert list(frame["versus_cluster"]) == pytest.approx([12.0])
 
 
 def test_a_row_that_never_reaches_the_target_has_no_ratio():
@@ -106,11 +114,11 @@ def test_a_row_that_never_reaches_the_target_has_no_ratio():
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_target_that_holds_from_the_start_gives_no_ratio_and_no_warning():
-    # The second row learned nothing, so the target is the initial loss, which both have after 0 s.
+def test_a_row_that_learns_nothing_sets_no_target():
     frame = compared([cluster([0, 10], [6.0, 4.0]), row([0, 120], [6.0, 6.5])])
-    assert list(frame["target_seconds"]) == [0.0, 0.0]
-    assert frame["versus_cluster"].isna().all()
+    assert list(frame["target_loss"]) == [4.0, 4.0]
+    assert list(frame["versus_cluster"]) == pytest.approx([1.0, math.nan], nan_ok=True)
+    assert compared([row([0, 120], [6.0, 6.5])])["target_loss"].isna().all()
 
 
 def test_two_workloads_do_not_mix():

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from bench.errors import RecordError
-from bench.record import COLUMNS, SCHEMA, Store
+from bench.record import Store, blank_row
 from bench.report import __main__ as command
 from bench.report import six_lines
 from bench.report.figure import loss_over_time, write_figures
@@ -26,8 +26,8 @@ LEDGER = dict.fromkeys(BUCKETS, 0.0) | {"compute": 0.6, "bandwidth": 0.25, "down
 def row(**changes) -> dict:
     """A finished and trained row with every column."""
     return (
-        dict.fromkeys(COLUMNS, math.nan)
-        | {"schema": SCHEMA, "key": "a", "status": "done", "reason": "", "command": "python -m bench"}
+        blank_row()
+        | {"key": "a", "status": "done", "reason": "", "command": "python -m bench"}
         | {"scenario": "volunteer_home", "algorithm": "diloco", "codec": "none", "model": "nano", "timed_as": "gpt_350m"}
         | {"workload": "w" * 64, "seed": 0, "workers": 8, "peak_flops": 1e15, "parameters": 355_698_688}
         | {"steps": 40, "rounds": 2, "tokens_per_second": 12_400.0, "system_efficiency": 0.5, "virtual_seconds": 120.0}

@@ -1,0 +1,123 @@
+"""The columns of a row, derived by hand, and what a curve's name depends on."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from bench import run as module
+from bench.progress import Progress
+from bench.record import Store
+from bench.run import LEARNING, Run
+from bench.schedule import Schedule
+
+CONF = Path(__file__).parent.parent / "conf"
+SMALL = [
+    *("data=synthetic", "data.tokens=20000", "scenario=h100_cluster", "workers=2", "steps=4", "evaluation.every=2"),
+    *("evaluation.sequences=8", "model.layers=1", "model.width=16", "model.context=16", "progress=none"),
+]
+
+
+def conf(*overrides):
+    OmegaConf.register_new_resolver("python_version", lambda: "3", replace=True)
+    with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
+        return OmegaConf.to_container(compose("config", overrides=[*SMALL, *overrides]), resolve=True)
+
+
+def prepared(folder, *overrides):
+    return Run(conf(*overrides), Store(folder), Progress("none"))
+
+
+@pytest.fixture(scope="module")
+def columns(tmp_path_factory):
+    """Two workers of 50 TFLOP/s reached, uplinks of 1 GB/s, 10 ms to the switch, DDP, no jitter."""
+    devices = ["devices.jitter=0", "catalogue.h100_sxm.efficiency=0.5", "catalogue.h100_sxm.peak=100 TFLOP/s"]
+    links = ["network.uplink=1 GB/s", "network.downlink=2 GB/s", "network.last_mile=10 ms"]
+    shape = ["timed_as.layers=2", "timed_as.width=64", "timed_as.vocabulary=256", "timed_as.context=64", "timed_as.heads=2"]
+    return prepared(tmp_path_factory.mktemp("run"), "algorithm=ddp", *devices, *links, *shape).columns()
+
+
+# The timed shape: (256 + 64) 64 + 2 (12 64^2 + 4 64) + 2 64 = 119,424 parameters; 8 sequences of 64 tokens a step.
+P, TOKENS = 119_424, 512
+# 6 (2 12 64^2 + 256 64) + 12 2 64 64 = 786,432 FLOPs a token, at 50 TFLOP/s; traffic at 3.35 TB/s is less.
+STEP = 786_432 * TOKENS / 50e12
+# A ring of two: 2 hops of 10 + 10 ms, and all of 4 P bytes over each uplink of 1 GB/s.
+RING = 0.04 + 4 * P / 1e9
+
+
+def test_the_figures_of_a_row_are_those_derived_by_hand(columns):
+    assert columns["virtual_seconds"] == pytest.approx(4 * (STEP + RING))
+    assert columns["tokens"] == 2 * 4 * TOKENS
+    assert columns["tokens_per_second"] == pytest.approx(2 * TOKENS / (STEP + RING))
+    assert columns["ideal_tokens_per_second"] == pytest.approx(2 * TOKENS / STEP)
+    assert columns["system_efficiency"] == pytest.approx(STEP / (STEP + RING))
+    assert columns["sent_bytes"] == columns["received_bytes"] == pytest.approx(4 * 4 * P)
+    assert columns["ledger"]["latency"] == pytest.approx(0.04 / (STEP + RING))
+    assert (columns["steps"], columns["rounds"], columns["counted_steps"]) == (4, 4, 8)
+
+
+def test_each_evaluation_stands_at_the_second_of_its_round(columns):
+    assert columns["curve"]["steps"] == [0, 2, 4]
+    assert columns["curve"]["virtual_seconds"] == pytest.approx([0, 2 * (STEP + RING), 4 * (STEP + RING)])
+    assert columns["curve"]["loss"][0] == columns["initial_loss"]
+    assert columns["curve"]["loss"][-1] == columns["final_loss"]
+
+
+def test_what_was_sent_is_not_what_was_received(tmp_path):
+    # A returner only receives: churn makes the two differ.
+    churn = ["scenario=volunteer_home", "workers=4", "churn=exponential", "churn.up=40 min", "churn.down=1 min", "train=false"]
+    row = prepared(tmp_path, *churn).columns()
+    assert row["received_bytes"] > row["sent_bytes"] > 0
+
+
+def test_a_worker_holds_and_a_returner_downloads_what_adamw_needs(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(module, "Simulator", lambda scenario, workload, *rest: seen.append(workload) or 1 / 0)
+    run = prepared(tmp_path)
+    with pytest.raises(ZeroDivisionError):
+        run.simulate()
+    # Parameters and two moments in fp32, and a step count of 4 bytes; the gradient beside them must fit too.
+    assert seen[0].state_bytes == 12 * run.timed.parameters + 4
+    assert seen[0].resident_bytes == 16 * run.timed.parameters + 4
+
+
+CHANGES = {
+    "model": "model.width=32",
+    "optimizer": "optimizer.lr=0.001",
+    "lr_schedule": "lr_schedule.warmup=1",
+    "evaluation": "evaluation.every=1",
+    "steps": "steps=5",
+    "seed": "seed=1",
+    "algorithm": "algorithm=local_sgd",
+    "codec": "codec=bf16",
+    "aggregator": "aggregator=mean",
+    "tokens": "data.source_seed=1",
+}
+
+
+def name(monkeypatch, folder, *overrides, counted=True):
+    """The name of a curve; nothing is trained."""
+    monkeypatch.setattr(Store, "read_curve", lambda store, name: ([0], [1.0]))
+    schedule = Schedule(2)
+    schedule.append(4, np.array([True, counted]), np.zeros(2, bool))
+    run = prepared(folder, *overrides)
+    return run.curve(schedule, run.corpus)[0]
+
+
+@pytest.mark.parametrize("part", sorted({*LEARNING, "tokens"} - {"aggregator"}))  # of which there is one
+def test_whatever_learning_depends_on_changes_the_name_of_its_curve(part, monkeypatch, tmp_path):
+    assert name(monkeypatch, tmp_path, CHANGES[part]) != name(monkeypatch, tmp_path)
+
+
+def test_so_do_the_schedule_and_the_versions(monkeypatch, tmp_path):
+    before = name(monkeypatch, tmp_path)
+    assert name(monkeypatch, tmp_path, counted=False) != before
+    monkeypatch.setattr(module, "versions", lambda: {"torch": "another"})
+    assert name(monkeypatch, tmp_path) != before
+
+
+@pytest.mark.parametrize("change", ["network.uplink=1 Mbit/s", "model@timed_as=gpt_1b", "devices=h800", "threads=1"])
+def test_nothing_that_only_takes_time_does(change, monkeypatch, tmp_path):
+    assert name(monkeypatch, tmp_path, change) == name(monkeypatch, tmp_path)
