@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +54,7 @@ def explain(error: BaseException, conf: Path) -> str:
 
 def check_top(conf: Mapping[str, Any]) -> None:
     """Raises ConfError for a setting at the top of a conf that is unknown, or a group that is missing."""
-    groups = {folder.name for folder in CONF.iterdir() if folder.is_dir()} - {"sweep"} | {"timed_as"}
-    settings = set(safe_load((CONF / "config.yaml").read_text())) - {"defaults", "hydra"}
+    groups, settings = _top()
     for name in conf:
         if name not in groups | settings | {"sweep"}:
             raise ConfError(f"{name} is not a setting of this run{did_you_mean(name, groups | settings)}")
@@ -67,6 +67,13 @@ def check_top(conf: Mapping[str, Any]) -> None:
         raise ConfError(f"results must be the name of a folder, got {conf['results']!r}")
     if not isinstance(conf["devices"].get("mix"), Mapping):
         raise ConfError(f"devices.mix must map devices to their shares, got {conf['devices'].get('mix')!r}")
+
+
+@cache
+def _top() -> tuple[set[str], set[str]]:
+    """Groups of presets, and other settings at the top of a conf."""
+    groups = {folder.name for folder in CONF.iterdir() if folder.is_dir()} - {"sweep"} | {"timed_as"}
+    return groups, set(safe_load((CONF / "config.yaml").read_text())) - {"defaults", "hydra"}
 
 
 def _how(group: str, value: Any) -> str:

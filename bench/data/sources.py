@@ -1,9 +1,11 @@
 """Where text comes from. Every source gives the same tokens each time it is read."""
 
 import hashlib
+import os
 import sysconfig
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -41,15 +43,10 @@ class Stdlib:
     python: str  # its version decides the text
 
     def fingerprint(self) -> str:
-        return _digest_of(f"{file.relative_to(_LIBRARY)} {file.stat().st_size}" for file in self._files())
+        return _library_fingerprint()
 
     def corpus(self, vocabulary: int) -> Corpus:
-        return _from_files(self._files(), f"the library of Python at {_LIBRARY}", vocabulary)
-
-    def _files(self) -> list[Path]:
-        skipped = {"site-packages", "dist-packages", "test", "tests", "idle_test", "encodings", "__pycache__"}
-        found = (f for f in _LIBRARY.rglob("*.py") if not f.name.startswith("_sysconfigdata"))
-        return sorted(f for f in found if not skipped & set(f.relative_to(_LIBRARY).parts))
+        return _from_files(_library_files(), f"the library of Python at {_LIBRARY}", vocabulary)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +126,20 @@ def _entropy(following: np.ndarray, chances: np.ndarray) -> float:
         often = often @ matrix
     rows = -np.sum(chances * np.log(np.maximum(chances, 1e-300)), axis=1)
     return float(often @ rows)
+
+
+@cache  # the library does not change under the program that it runs
+def _library_fingerprint() -> str:
+    return _digest_of(f"{file.relative_to(_LIBRARY)} {file.stat().st_size}" for file in _library_files())
+
+
+def _library_files() -> list[Path]:
+    skipped = {"site-packages", "dist-packages", "test", "tests", "idle_test", "encodings", "__pycache__"}
+    found: list[Path] = []
+    for folder, below, names in os.walk(_LIBRARY):
+        below[:] = [name for name in below if name not in skipped]
+        found += [Path(folder, n) for n in names if n.endswith(".py") and not n.startswith("_sysconfigdata")]
+    return sorted(found)
 
 
 def _digest_of(lines: Iterable[str]) -> str:

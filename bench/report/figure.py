@@ -75,6 +75,7 @@ def write_figures(frame: pd.DataFrame, folder: Path, name: str) -> list[Path]:
         for suffix in ("svg", "png"):
             path = folder / "figures" / f"{name}_{kind}.{suffix}"
             _write(figure, path)
+            figure.set_layout_engine("none")  # as it is now laid out, for both files
         written.append(path.with_suffix(".svg"))
     return written
 
