@@ -32,6 +32,8 @@ def job(config: DictConfig) -> None:
     try:
         row = _row(config, number, in_sweep)
     except Exception as error:
+        if _signals:
+            raise KeyboardInterrupt from error
         tell(error, f"job {number + 1}: " if in_sweep else "")
         if not in_sweep:
             raise SystemExit(1) from error
@@ -73,20 +75,33 @@ def _row(config: DictConfig, number: int, in_sweep: bool) -> Row:
 def main() -> int:
     """The exit code: 0 for rows made or found, 1 for what went wrong, 130 or 143 after Ctrl-C or SIGTERM."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach `tell` instead of being printed by Hydra
-    signal.signal(signal.SIGTERM, _terminate)
+    _signals.clear()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     try:
         job()
-    except KeyboardInterrupt:
-        rows = f"{len(sweep.rows())} of {sweep.jobs()} rows are finished and kept; " if sweep.jobs() else ""
-        print(f"\nfarbench: interrupted; {rows}repeat the same command to go on", file=sys.stderr)
-        return 130
-    except Exception as error:
+    except BaseException as error:
+        if _signals or isinstance(error, KeyboardInterrupt):
+            word, code = ("terminated", 143) if signal.SIGTERM in _signals else ("interrupted", 130)
+            rows = f"{len(sweep.rows())} of {sweep.jobs()} rows are finished and kept; " if sweep.jobs() else ""
+            print(f"\nfarbench: {word}; {rows}repeat the same command to go on", file=sys.stderr)
+            return code
+        if isinstance(error, SystemExit):
+            raise
         tell(error)
         return 1
     else:
         return 1 if sweep.failures() else 0
     finally:
         sweep.close()
+
+
+_signals: list[int] = []  # that came: libraries turn what a handler raises into errors of their own, without a trace of it
+
+
+def _stop(number: int, frame: object) -> None:
+    _signals.append(number)
+    raise KeyboardInterrupt
 
 
 def _short(names: dict[str, str], overrides: list[str]) -> str:
@@ -102,11 +117,6 @@ def _command(overrides: list[str]) -> str:
     texts = [text.replace("\\ ", " ") for text in overrides]
     kept = [text for text in texts if text.lstrip("+~").partition("=")[0] not in PATHS_AND_PLACES]
     return shlex.join(["python", "-m", "bench", *kept])
-
-
-def _terminate(signum: int, frame: object) -> None:
-    print("\nfarbench: terminated; finished rows are kept, repeat the same command to go on", file=sys.stderr)
-    sys.exit(128 + signum)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from hydra.errors import ConfigCompositionException
 
 from bench.__main__ import main
 from bench.record.store import read_row
@@ -59,14 +60,15 @@ def bench(tmp_path, monkeypatch, capsys) -> Callable[..., Outcome]:
         monkeypatch.delenv("FARBENCH_SWEEP_FILE", raising=False)
         monkeypatch.delenv("FARBENCH_SWEEP_JOBS", raising=False)
         monkeypatch.setattr(sys, "argv", ["bench", *arguments])
-        handler = signal.getsignal(signal.SIGTERM)
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         capsys.readouterr()
         try:
             code = main()
         except SystemExit as stop:
             code = stop.code
         finally:
-            signal.signal(signal.SIGTERM, handler)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
         return Outcome(code, *capsys.readouterr())
 
     return run
@@ -303,3 +305,18 @@ def test_a_killed_sweep_goes_on_when_it_is_repeated(bench, tmp_path):
     assert sorted(row["seed"] for row in rows(tmp_path)) == list(range(6))
     assert {path: path.read_bytes() for path in kept} == kept
     assert len(table(out)) == 6
+
+
+def test_a_ctrl_c_that_a_library_swallowed_is_still_one(bench, monkeypatch):
+    def swallowing():
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(1)
+        except KeyboardInterrupt:
+            pass
+        raise ConfigCompositionException("")
+
+    monkeypatch.setattr("bench.__main__.job", swallowing)
+    code, _, err = bench()
+    assert code == 130
+    assert "interrupted; repeat the same command to go on" in err
