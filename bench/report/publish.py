@@ -33,7 +33,7 @@ def publish(rows: list[Path], folder: Path, name: str, *, by_name: bool = False,
         elsewhere, _ = load(path for path in sorted((folder / "runs").glob("*.json")) if path not in rows)
     frame = compared(readable, elsewhere)
     # Where nobody watches there is no width to keep to.
-    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
     console.print(*for_terminal(frame, console.width))
     for line in notes(frame):
         console.print(f"{line}.", markup=False, soft_wrap=True)
