@@ -1,20 +1,9 @@
 """What a collective asks of the network: a load on each link for each byte of payload, and its serial hops of latency."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from bench.network.topology import Floats, Ints, Network
-
-
-@dataclass(frozen=True)
-class Transfer:
-    """A fluid activity: after `latency` seconds it moves `nbytes`, each crossing `links` with the given `weights`."""
-
-    nbytes: float
-    links: Ints  # (K,) distinct link numbers
-    weights: Floats  # (K,) bytes on the link for each byte of payload
-    latency: float  # seconds
+from bench.network.topology import Network
+from bench.network.transfer import Floats, Ints, Transfer
 
 
 def ring_all_reduce(network: Network, members: Ints, nbytes: float) -> Transfer:

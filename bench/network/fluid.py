@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.network.collectives import Transfer
 from bench.network.fairness import max_min_rates
+from bench.network.transfer import Transfer
 
 
 @dataclass

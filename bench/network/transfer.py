@@ -1,0 +1,34 @@
+"""What an activity asks of the network: latency first, then bytes on links, at a rate that may be capped and may ramp up."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """Slow start: an activity's rate is at most `start` bytes/s of payload at first, and that doubles every `doubling` seconds."""
+
+    start: float
+    doubling: float
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """A fluid activity: after `latency` seconds it moves `nbytes`, each crossing `links` with the given `weights`.
+
+    Where activities share a link, their rates are max-min fair in rate / share: an activity of share 2 gets what two of share
+    1 get. None goes faster than its `cap`, nor than its `ramp`.
+    """
+
+    nbytes: float
+    links: Ints  # (K,) distinct link numbers
+    weights: Floats  # (K,) bytes on the link for each byte of payload
+    latency: float  # seconds
+    share: float = 1.0
+    cap: float = np.inf  # bytes/s of payload
+    ramp: Ramp | None = None
