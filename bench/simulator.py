@@ -11,7 +11,6 @@ from bench.algorithm import Algorithm, AllReduce, Backward, Train
 from bench.codec import Codec
 from bench.devices import jittered_steps, step_seconds
 from bench.errors import FitError, VirtualTimeout
-from bench.network import ring_all_reduce
 from bench.replicas import Replicas
 from bench.roster import Roster
 from bench.scenario import Scenario
@@ -55,7 +54,8 @@ class Simulator:
         self._ledger = Ledger(scenario.workers)
         self._roster = Roster(
             churn=scenario.churn,
-            network=scenario.network,
+            paths=scenario.paths,
+            changes=scenario.changes,
             state_bytes=workload.state_bytes,
             ledger=self._ledger,
             seed=scenario.seed,
@@ -182,7 +182,7 @@ class Simulator:
         while kept.any():
             self._check_limit()
             begin = roster.now
-            transfer = ring_all_reduce(self._scenario.network, ranks[kept], nbytes)
+            (transfer,) = self._scenario.all_reduce(ranks[kept], nbytes)
             number = roster.fluid.start(transfer)
             drop = roster.until[ranks[kept]].min()
             while roster.now < drop:

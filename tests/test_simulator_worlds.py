@@ -12,6 +12,7 @@ from bench.algorithm.local_sgd import LocalSGD
 from bench.churn import AlwaysOn, exponential, weibull
 from bench.codec import BF16, NoCodec
 from bench.errors import VirtualTimeout
+from bench.network import Tier
 from bench.participation import Deadline, Quorum, WaitForAll
 
 positive = st.floats(0.05, 20.0)
@@ -35,7 +36,7 @@ def links(draw):
     slow, fast = draw(st.floats(200, 2000)), draw(st.floats(2001, 20_000))
     found = {"uplink": draw(speed), "downlink": {slow: 0.5, fast: 0.5}, "last_mile": draw(st.floats(0, 0.5))}
     if draw(st.booleans()):
-        found |= {"islands": draw(st.integers(1, 3)), "exit_uplink": draw(speed), "exit_downlink": draw(speed)}
+        found["tiers"] = [Tier(name="site", groups=draw(st.integers(1, 3)), uplink=draw(speed), downlink=draw(speed))]
     return found
 
 
