@@ -4,6 +4,7 @@ from itertools import permutations
 
 import numpy as np
 
+from bench.errors import ConfError
 from bench.network.collectives.base import plan_seconds
 from bench.network.collectives.pipeline import ring_pass
 from bench.network.paths import Paths
@@ -31,13 +32,13 @@ def optimised(paths: Paths, members: Ints, nbytes: float) -> Ints:
     """The fastest order of all up to EXACT members; beyond, the best that a search finds, never slower than the given one.
 
     The search builds rings by the nearest neighbour and moves stretches of them elsewhere (or-opt, Or 1976), at the cost of a
-    hop's latency and of the time by which it would hold up the ring. Raises ValueError above MOST members.
+    hop's latency and of the time by which it would hold up the ring. Raises ConfError above MOST members.
     """
     n = len(members)
     if n <= EXACT:
         return min(_orders(members), key=lambda order: _seconds(paths, order, nbytes))
     if n > MOST:
-        raise ValueError(f"order must not be optimised for more than {MOST} members, got {n}")
+        raise ConfError(f"collective.order must not be optimised for more than {MOST} members, got {n}")
     cost = _cost(paths, members, nbytes)
     starts = np.unique(np.linspace(0, n - 1, 4).astype(int))
     tours = [_or_opt(_nearest_neighbour(cost, int(start)), cost) for start in starts]
