@@ -5,13 +5,13 @@
 
 Needs an interpreter that has SimGrid's Python bindings (Debian: python3-simgrid), and nothing else.
 
-SimGrid (https://simgrid.org) is told to be a pure max-min model: CM02 with its TCP factors off, and to look at all flows at each
-event (its default, which looks at some, leaves rates as they were where a weighted flow's latency ends). Three habits remain:
-- It shares a bottleneck in proportion to 1 / latency, where a flow's latency is the sum over its route, paid before its first
+SimGrid (https://simgrid.org) is told to be a pure max-min model: CM02 with its TCP factors off, and to look at all flows at
+each event (its default, which looks at some, leaves rates as they were where a weighted flow's latency ends). It still
+- shares a bottleneck in proportion to 1 / latency, where a flow's latency is the sum over its route, paid before its first
   byte. So a world is either `weighted`, where each flow has a link of its own with its latency, and its share is 1 / latency;
   or its links have none, and a flow's latency is slept before it starts.
-- It caps each flow to its slowest link as that is when the flow starts. In worlds whose links change, this is stated as its cap.
-- It has no cap for such flows that Python can set: a cap is one more link of its own.
+- caps each flow to its slowest link as that is when the flow starts. In worlds whose links change, this is stated as its cap.
+- has no cap for such flows that Python can set: a cap is one more link of its own.
 All worlds are asked in one run: they have no link in common.
 """
 

@@ -120,6 +120,12 @@ class Flows:
         row = self.row[number]
         return float(remaining(self.flow[row : row + 1], now)[0])
 
+    def rates(self) -> dict[int, float]:
+        """Bytes/s of payload of each transfer, by number."""
+        flow = self.flow[: self.rows]
+        flow = flow[flow["number"] > 0]
+        return dict(zip(flow["number"].tolist(), (flow["level"] * flow["share"]).tolist(), strict=True))
+
     def carried(self, now: float) -> Floats:
         """Bytes that crossed each link until the second `now` for the transfers that are still under way, (L,)."""
         flow, entry = self.flow[: self.rows], self.entry[: self.entries]
