@@ -10,8 +10,9 @@ from bench.network.flows import Flows
 from bench.network.resolve import Resolve
 from bench.network.transfer import Floats, Transfer
 
-# Solving so many entries anew takes about a second, as loading numba does; after that, solving incrementally pays.
-WORTH_COMPILING = 3e6
+# Entries solved anew, about 0.1 s of work. Who has solved so many is likely to solve many more, and then loading the compiled
+# solver (0.4 s, once a process; compiling it takes seconds, once a machine) pays.
+WORTH_COMPILING = 3e5
 
 
 class Changes(Protocol):
