@@ -1,16 +1,17 @@
 """How fast the network's physics is: many flows at once, a collective over a million hosts, and SimGrid on the same flows.
 
-    python scripts/bench_network.py [--flows 100000] [--hosts 10000] [--simgrid PYTHON]
+    python scripts/bench_network.py [--flows 100000] [--simgrid PYTHON] [--without-numba]
 
-Flows go between random hosts of a star, all from second 0, sizes and speeds of links random, until the last has ended: each
-departure changes the rates of others. SimGrid is asked through an interpreter that has its Python bindings, if there is one, in
-the same run, so that the machine's moods fall on both; its seconds leave out what building its platform takes. Without numba,
-the 10⁵ flows take very long: say --flows 10000 --hosts 1000.
+Flows go between random hosts of a star, ten flows a host, all from second 0, sizes and speeds of links random, until the last
+has ended: each departure changes the rates of others. SimGrid is asked through an interpreter that has its Python bindings, if
+there is one, in the same run, so that the machine's moods fall on both; its seconds leave out what building its platform takes.
+The first run with numba compiles, which takes some seconds once. Without numba there are 10,000 flows unless --flows says more.
 """
 
 import argparse
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -29,16 +30,20 @@ Arrays = dict[str, Any]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--flows", type=int, default=100_000)
-    parser.add_argument("--hosts", type=int, default=10_000)
+    parser.add_argument("--flows", type=int)
+    parser.add_argument("--without-numba", action="store_true", help="as if it were not installed")
     parser.add_argument("--simgrid", default="python3", metavar="PYTHON", help="an interpreter that has SimGrid's bindings")
     arguments = parser.parse_args()
-    print(f"numba: {'there' if importlib.util.find_spec('numba') else 'not there'}")
-    seconds, _ = to_completion(star(arguments.hosts, arguments.flows))
-    row(f"{arguments.flows:,} flows on a star of {arguments.hosts:,} hosts, to completion", seconds)
+    if arguments.without_numba:
+        sys.modules["numba"] = None  # type: ignore[assignment]  # importing it then fails
+    compiled = not arguments.without_numba and importlib.util.find_spec("numba") is not None
+    print(f"numba: {'in use' if compiled else 'not in use'}")
+    flows = arguments.flows or (100_000 if compiled else 10_000)
+    seconds, _ = to_completion(star(flows))
+    row(f"{flows:,} flows on a star of {flows // 10:,} hosts, to completion", seconds)
     row("collective over 1,000,000 hosts", million_host_collective())
     for flows in (1_000, 10_000):
-        beside_simgrid(arguments.simgrid, star(flows // 10, flows), flows)
+        beside_simgrid(arguments.simgrid, star(flows), flows)
 
 
 def million_host_collective() -> float:
@@ -53,9 +58,9 @@ def million_host_collective() -> float:
     return time.perf_counter() - begin
 
 
-def star(hosts: int, flows: int) -> Arrays:
-    """Ten flows a host or so, as arrays: links 0 … hosts-1 go up, the others down."""
-    draw = np.random.default_rng(0)
+def star(flows: int) -> Arrays:
+    """Ten flows a host, as arrays: links 0 … hosts-1 go up, the others down."""
+    draw, hosts = np.random.default_rng(0), flows // 10
     source = draw.integers(0, hosts, flows)
     target = (source + draw.integers(1, hosts, flows)) % hosts
     capacity = np.round(draw.uniform(1e6, 1e7, 2 * hosts))  # bytes/s
@@ -77,7 +82,7 @@ def to_completion(world: Arrays) -> tuple[float, list[float]]:
             ended += 1
         if time.perf_counter() > told + 2:
             told = time.perf_counter()
-            print(f"  {ended:,} of {flows:,} flows have ended", end="\r", flush=True)
+            print(f"  {ended:,} of {flows:,} flows have ended", end="\r", file=sys.stderr)
     return time.perf_counter() - begin, ends
 
 
@@ -89,7 +94,7 @@ def beside_simgrid(python: str, world: Arrays, flows: int) -> None:
     asked = {"kind": "equal", "capacity": world["capacity"].tolist(), "flows": [[0, n, 0, None, [a, b]] for n, a, b in routes]}
     answer = ask(python, [asked])
     if answer is None:
-        print(f"  {python} has no module simgrid: nothing to compare with (--simgrid PYTHON)")
+        print(f"  no {python} with a module simgrid: nothing to compare with (--simgrid PYTHON)")
         return
     row(f"  SimGrid {answer['simgrid']} on the same", answer["wall_seconds"])
     apart = np.abs(np.array(ends) / answer["ends"][0] - 1).max()
@@ -98,9 +103,9 @@ def beside_simgrid(python: str, world: Arrays, flows: int) -> None:
 
 def ask(python: str, worlds: list[Arrays]) -> Any:
     """SimGrid's answer to worlds, None if the interpreter `python` has no SimGrid."""
-    probe = subprocess.run([python, "-c", "import simgrid"], capture_output=True, check=False)
-    if probe.returncode:
+    if shutil.which(python) is None or subprocess.run([python, "-c", "import simgrid"], capture_output=True).returncode:
         return None
+    print("  SimGrid is at work", end="\r", file=sys.stderr)
     command = [python, str(ROOT / "scripts/simgrid_worlds.py"), "--answer"]
     made = subprocess.run(command, input=json.dumps(worlds), capture_output=True, text=True, check=False)
     if made.returncode:

@@ -4,12 +4,20 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from bench.network import Ramp, Transfer
+from bench.network import Fluid, Ramp, Transfer
+from bench.network.incremental import Incremental
 
 
 def flow(nbytes, *links, latency=0.0, weights=1.0, share=1.0, cap=np.inf, ramp=None):
     """A transfer over `links`, with one weight for all of them or one for each."""
     return Transfer(nbytes, np.array(links, int), np.broadcast_to(float(1), len(links)) * weights, latency, share, cap, ramp)
+
+
+def incremental(capacity, changes=None):
+    """A Fluid with the solver for many transfers from its first one on; interpreted where numba is missing."""
+    fluid = Fluid(capacity, changes)
+    fluid._solver = Incremental(fluid._solver.flows, 0.0)
+    return fluid
 
 
 def finish(fluid, arrivals, watch=lambda fluid: None):

@@ -12,7 +12,7 @@ whenever its level is computed, and the condition is on the levels of now, not o
 
 These functions are Python that numba compiles; without numba they do the same, slowly. `link`, `flow` and `entry` are arrays
 of records LINK, FLOW and ENTRY; `work` is a heap of links, lowest level first, and `ends` one of rows, first end first; `size`
-has the length of both; `scratch` is (2, A).
+has the length of both; `scratch` is (2, A). All in one file: numba's cache only looks at the file of the function called.
 """
 
 from collections.abc import Callable

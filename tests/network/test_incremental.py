@@ -5,17 +5,11 @@ import sys
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from transfers import finish, flow, networks, watch_fairness
+from transfers import Steps, finish, flow, incremental, networks, watch_fairness
 
 from bench.network import Fluid, fluid
 from bench.network.incremental import Incremental
 from bench.network.levels import TOLERANCE
-
-
-def incremental(capacity, changes=None):
-    made = Fluid(capacity, changes)
-    made._solver = Incremental(made._solver.flows, 0.0)
-    return made
 
 
 @settings(max_examples=200, deadline=None)
@@ -80,6 +74,14 @@ def test_a_long_chain_settles():
     made.cancel(first)
     expected = [(2 ** (k + 1) + (-1) ** k) / 3 for k in range(links - 1)]
     np.testing.assert_allclose([made.rates()[n] for n in numbers], expected, rtol=1e-8)
+
+
+def test_links_may_be_down_or_unlimited():
+    # Link 1 has no limit, link 0 of 10 is down from 1 s to 3 s: 5 each until then, and from then on.
+    made = incremental(np.array([10.0, np.inf]), Steps([10, np.inf], (1, 0, 0), (3, 0, 10)))
+    flows = [flow(10, 0, 1), flow(10, 0), flow(1e9, 1), flow(0, 0, latency=2.0)]
+    assert finish(made, [(0, f) for f in flows]) == [4.0, 4.0, 0.0, 2.0]
+    assert made.carried.tolist() == [20.0, 1e9 + 10]
 
 
 def test_many_flows_are_handed_over_to_the_compiled_solver_while_under_way(monkeypatch):
