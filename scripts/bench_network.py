@@ -23,7 +23,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bench.network import Fluid, Topology, Transfer, ring_all_reduce  # noqa: E402
+from bench.network import Fluid, Paths, Topology, Transfer, Transport  # noqa: E402
+from bench.network.collectives import NCCL, Butterfly, HalvingDoubling, Ring, Tree  # noqa: E402
 
 Arrays = dict[str, Any]
 
@@ -41,21 +42,28 @@ def main() -> None:
     flows = arguments.flows or (100_000 if compiled else 10_000)
     seconds, _ = to_completion(star(flows))
     row(f"{flows:,} flows on a star of {flows // 10:,} hosts, to completion", seconds)
-    row("collective over 1,000,000 hosts", million_host_collective())
+    million_host_collectives()
     for flows in (1_000, 10_000):
         beside_simgrid(arguments.simgrid, star(flows), flows)
 
 
-def million_host_collective() -> float:
-    """Wall seconds for one ring all-reduce of all hosts, from the making of its transfer to its end."""
+def million_host_collectives() -> None:
+    """Print how long each collective takes to price for a million hosts of two speeds, and a ring to run in the Fluid."""
     hosts = 1_000_000
-    network = Topology(uplink={1e6: 0.5, 5e6: 0.5}, downlink=1e7, last_mile=0.01).network(hosts, seed=0)
-    begin = time.perf_counter()
-    fluid = Fluid(network.capacity)
-    fluid.start(ring_all_reduce(network, np.arange(hosts), 1e9))
-    while (at := fluid.next_event()) < np.inf:
-        fluid.advance(at)
-    return time.perf_counter() - begin
+    topology = Topology(uplink={1e6: 0.5, 5e6: 0.5}, downlink=1e7, last_mile=0.01)
+    paths, members = Paths(topology.network(hosts, seed=0), Transport()), np.arange(hosts)
+    for collective in (Ring(), Butterfly(), NCCL(), HalvingDoubling(), Tree(chunk=2.0**19)):
+        collective.all_reduce(paths, members, 1e9)  # the first time, memory is new
+        begin = time.perf_counter()
+        plan = collective.all_reduce(paths, members, 1e9)
+        row(f"{type(collective).__name__} among {hosts:,} hosts, its plan", time.perf_counter() - begin)
+        if isinstance(collective, Ring):
+            begin = time.perf_counter()
+            fluid = Fluid(paths.network.capacity)
+            fluid.start(plan[0])
+            while (at := fluid.next_event()) < np.inf:
+                fluid.advance(at)
+            row("  and its run on links of its own", time.perf_counter() - begin)
 
 
 def star(flows: int) -> Arrays:
