@@ -85,7 +85,7 @@ def _or_opt(tour: Ints, cost: Floats) -> Ints:
     for _ in range(5):
         improved = False
         for length in lengths:
-            for first in tour.copy():
+            for first in tour[_movable(cost[np.ix_(tour, tour)], length)]:
                 at = int(np.flatnonzero(tour == first)[0])
                 turned = np.roll(tour, -at)  # the stretch is at the front
                 stretch, rest = turned[:length], turned[length:]
@@ -99,3 +99,16 @@ def _or_opt(tour: Ints, cost: Floats) -> Ints:
         if not improved:
             break
     return tour
+
+
+def _movable(cost: Floats, length: int) -> Ints:
+    """The places of a tour, whose `cost` is (n, n) in its own order, where a stretch begins that would cost less elsewhere."""
+    place = np.arange(len(cost))
+    hops = np.roll(cost, -1, axis=1)  # (n, n): from i to what follows j
+    along = hops[place, place]
+    stays = np.roll(along, 1) + np.roll(along, 1 - length)  # into the stretch and out of it
+    saved = stays - cost[place - 1, (place + length) % len(cost)]
+    added = cost.T + np.roll(hops, 1 - length, axis=0) - along  # of stretch i, put behind j
+    for own in range(-1, length):
+        added[place, (place + own) % len(cost)] = np.inf
+    return np.flatnonzero(added.min(axis=1) < saved * (1 - 1e-9) - 1e-15)
