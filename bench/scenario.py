@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bench.churn import Churn
 from bench.devices import Fleet
-from bench.network import Network
+from bench.network import Network, Transfer, ring_all_reduce
 from bench.participation import Participation
 
 
@@ -21,3 +24,7 @@ class Scenario:
     @property
     def workers(self) -> int:
         return self.network.workers
+
+    def all_reduce(self, ranks: NDArray[np.int64], nbytes: float) -> tuple[Transfer, ...]:
+        """The transfers of an all-reduce of `nbytes` among `ranks`, one after the other."""
+        return (ring_all_reduce(self.network, ranks, nbytes),)
