@@ -66,14 +66,14 @@ def play(program: Program, interpreter: Interpreter[Started]) -> None:
                 answer = Handle()
                 under_way[answer] = interpreter.start(started)
                 opens = True
-            case Wait(handle=handle):
-                if handle not in under_way:
-                    waited = isinstance(handle, Handle) and handle in over
-                    why = "was waited for before" if waited else "this program did not start"
-                    raise ValueError(f"Wait must be given a handle that Start answered, once; got one that {why}")
+            case Wait(handle=Handle() as handle) if handle in under_way:
                 answer = interpreter.wait(under_way.pop(handle))
                 over.add(handle)
                 handed_out = True
+            case Wait(handle=Handle() as handle) if handle in over:
+                raise ValueError("Wait must be given a handle once; got one that was waited for before")
+            case Wait():
+                raise ValueError(f"Wait must be given a handle that Start answered in this program, got {operation.handle!r}")
             case Start():
                 raise ValueError(f"Start must be given an AllReduce, got {operation.operation!r}")
             case _:

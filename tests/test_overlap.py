@@ -141,7 +141,7 @@ def test_who_drops_out_after_its_work_arrived_has_counted():
 
 
 def test_a_drop_breaks_all_that_it_is_in():
-    # Two halves in the ring of 4 from 1 s, both over at 7 s if rank 3 did not leave at 3 s: then both begin anew, in rings of 3.
+    # Two halves in the ring of 4 from 1 s would be over at 7 s. Rank 3 leaves at 3 s: both begin anew, in rings of 3.
     timeline = simulate(BucketedDDP(), scenario(churn=Scripted({3: [3.0]})), steps=1)
     assert timeline.virtual_seconds == pytest.approx(3 + 16 / 3)
     assert buckets(timeline, 0) == {"compute": 1, "discarded": 2, "bandwidth": 16 / 3}
@@ -196,8 +196,8 @@ def test_when_all_that_it_carried_is_lost_it_is_done_again_where_it_is_waited_fo
 
 
 def test_when_all_are_lost_in_flight_those_who_return_do_it_again():
-    # Both leave at 3 s, while the ring flies (1 to 5 s). Rank 0 is back at 4 s, has state at 12, and alone takes the step of the
-    # first, until 13 s; it took no part in the second segment, which it then takes as it is sent: until 14 s.
+    # Both leave at 3 s, while the ring flies (1 to 5 s). Rank 0 is back at 4 s, has state at 12, and alone takes the step of
+    # the first, until 13 s; it took no part in the second segment, which it then takes as it is sent: until 14 s.
     churn = Scripted({0: [3.0, 1.0], 1: [3.0]})
     timeline = simulate(DelayedDiLoCo(sync_every=1), scenario(2, churn=churn), steps=2)
     assert timeline.virtual_seconds == pytest.approx(14)

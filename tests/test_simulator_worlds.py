@@ -150,9 +150,7 @@ def test_while_nobody_drops_links_change_no_schedule_and_free_ones_take_no_time(
 
 
 @settings(max_examples=50, deadline=None)
-@given(
-    links=links(), churn=churns, participation=participations, algorithm=algorithms | overlapped, seed=st.integers(0, 10**6)
-)
+@given(links=links(), churn=churns, participation=participations, algorithm=algorithms | overlapped, seed=st.integers(0, 10**6))
 def test_equal_seeds_give_equal_runs(links, churn, participation, algorithm, seed):
     def run():
         world = scenario(5, speeds=[1, 3], jitter=0.3, churn=churn, participation=participation, seed=seed, **links)
