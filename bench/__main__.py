@@ -17,6 +17,7 @@ from bench import sweep
 from bench.errors import ConfError, FarbenchError
 from bench.explain import CONF, check_top, tell
 from bench.job import Job
+from bench.network.tables import with_tables, with_trace
 from bench.progress import Progress
 from bench.record import PATHS_AND_PLACES, Row, as_json
 from bench.report import six_lines
@@ -53,6 +54,7 @@ def _row(config: DictConfig, number: int, in_sweep: bool) -> Row:
         raise ConfError(f"size must be small or full, got {config.get('size')!r}")
     conf: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     check_top(conf)
+    conf |= {"network": with_tables(conf["network"]), "variation": with_trace(conf["variation"])}
     names = {group.rpartition("@")[2]: str(name) for group, name in choices.items() if not group.startswith("hydra/")}
     place = f"[{number + 1}/{sweep.jobs() or '?'}] {_short(names, overrides)}: " if in_sweep else ""
     progress = Progress(conf["progress"], place)

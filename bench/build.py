@@ -4,6 +4,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import is_dataclass
 from importlib import import_module
 from typing import Any
 
@@ -68,9 +69,16 @@ def _value(value: Any, hint: Any, field: str) -> Any:
                 except ValueError as error:
                     raise ConfError(f"{field} {error}") from error
     for kind, word in ((Mapping, "a mapping"), (Sequence, "a list")):
-        if any(typing.get_origin(choice) is kind for choice in choices) and not isinstance(value, kind):
+        wanted = any(typing.get_origin(choice) is kind for choice in choices) and type(value) not in choices
+        if wanted and not isinstance(value, kind):
             raise ConfError(f"{field} must be {word}, got {value!r}")
+    for choice in choices:
+        (inner,) = typing.get_args(choice) or (None,) if typing.get_origin(choice) is Sequence else (None,)
+        if inspect.isclass(inner) and is_dataclass(inner):
+            return [build(item, f"{field}[{place}]", inner) for place, item in enumerate(value)]
     plain = [choice for choice in choices if choice in _WORDS]
+    if isinstance(value, Sequence) and any(typing.get_origin(choice) is Sequence for choice in choices):
+        return value
     if plain and len(plain) == len([choice for choice in choices if choice is not type(None)]):
         fits = (type(value) is choice or (choice is float and type(value) is int) for choice in plain)
         if not any(fits):

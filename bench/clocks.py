@@ -48,16 +48,17 @@ class Clocks:
 
     def receive(self, ranks: Ints, reduction: Reduction, decode: Floats, segment: Segment) -> None:
         """`ranks` have a result: charge who waited for it, by what it waited for; then they decode it, in seconds, (n,)."""
-        busy = self.busy[ranks]
+        busy, passed = self.busy[ranks], 0.0
         for bucket, end in (
             ("straggler_wait", reduction.begun),
             ("discarded", reduction.tried),
             ("latency", reduction.tried + reduction.latency),
             ("bandwidth", reduction.over),
         ):
-            later = np.maximum(busy, end)
-            self._ledger.charge(bucket, ranks, later - busy)
-            busy = later
+            if end > passed:
+                later = np.maximum(busy, end)
+                self._ledger.charge(bucket, ranks, later - busy)
+                busy, passed = later, end
         self.busy[ranks] = busy + decode
         segment.coded[ranks] += decode
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.network import Transfer
+from bench.network import Plan
 from bench.roster import Roster
 from bench.timeline import Ledger
 
@@ -56,9 +56,9 @@ class Air:
     What it did and the ledger does not hold yet is then discarded: its work counts if the reduction that carries it is over.
     """
 
-    def __init__(self, roster: Roster, ledger: Ledger, plan: Callable[[Ints, float], tuple[Transfer, ...]]) -> None:
+    def __init__(self, roster: Roster, ledger: Ledger, plan: Callable[[Ints, float], Plan]) -> None:
         self._roster, self._ledger, self._plan = roster, ledger, plan
-        self._flying: dict[int, tuple[Reduction, tuple[Transfer, ...]]] = {}  # by transfer number; what follows it
+        self._flying: dict[int, tuple[Reduction, Plan]] = {}  # by transfer number; what follows it
 
     def begin(self, reduction: Reduction) -> None:
         """Start `reduction` now, alone or beside others."""
@@ -85,7 +85,7 @@ class Air:
             self._next_phase(*self._flying.pop(number))
         self._drop(at)  # after what ended at the same second
 
-    def _next_phase(self, reduction: Reduction, phases: tuple[Transfer, ...]) -> None:
+    def _next_phase(self, reduction: Reduction, phases: Plan) -> None:
         if phases:
             self._flying[self._roster.fluid.start(phases[0])] = reduction, phases[1:]
             return

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.churn import Churn
-from bench.network import Fluid, Network, download
+from bench.network import Changes, Fluid, Paths, download
 from bench.timeline import Ledger
 
 Ints = NDArray[np.int64]
@@ -20,17 +20,19 @@ class Roster:
     both kinds share one Fluid, so a returner's download slows an all-reduce wherever they meet.
     """
 
-    def __init__(self, *, churn: Churn, network: Network, state_bytes: float, ledger: Ledger, seed: int) -> None:
-        ranks = np.arange(network.workers)
+    def __init__(
+        self, *, churn: Churn, paths: Paths, changes: Changes | None, state_bytes: float, ledger: Ledger, seed: int
+    ) -> None:
+        ranks = np.arange(paths.network.workers)
         self.active = churn.starts_up(seed, ranks)  # (W,) takes part in the round under way
         self.until = churn.seconds(seed, ranks, self.active, np.zeros_like(ranks))  # (W,) end of the current interval
-        self.fluid = Fluid(network.capacity)
-        self._churn, self._network, self._state_bytes = churn, network, state_bytes
+        self.fluid = Fluid(paths.network.capacity, changes)
+        self._churn, self._paths, self._state_bytes = churn, paths, state_bytes
         self._ledger, self._seed = ledger, seed
         self._interval = np.zeros_like(ranks)  # (W,) number of the current up or down interval
         self._up = self.active.copy()  # (W,)
-        self._charged = np.zeros(network.workers)  # (W,) an absent worker's ledger reaches to this second
-        self._recovered = np.zeros(network.workers, bool)
+        self._charged = np.zeros(paths.network.workers)  # (W,) an absent worker's ledger reaches to this second
+        self._recovered = np.zeros(paths.network.workers, bool)
         self._download: dict[int, int] = {}  # transfer number of each downloading rank
         self._downloader: dict[int, int] = {}  # and back
         self._changes = [(float(self.until[rank]), int(rank)) for rank in ranks[~self.active]]
@@ -117,7 +119,7 @@ class Roster:
             self.fluid.cancel(number)
         self._next_interval(np.array([rank]), np.array([self.now]))
         if self._up[rank]:
-            number = self.fluid.start(download(self._network, rank, self._state_bytes))
+            number = self.fluid.start(download(self._paths, rank, self._state_bytes))
             self._download[rank], self._downloader[number] = number, rank
 
     def _charge(self, rank: int) -> None:

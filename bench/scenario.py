@@ -1,13 +1,11 @@
-"""A world: its links, its devices, who is up when, and whom a reduction waits for."""
+"""A world: its links and what runs over them, its devices, who is up when, and whom a reduction waits for."""
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from bench.churn import Churn
 from bench.devices import Fleet
-from bench.network import Network, Transfer, ring_all_reduce
+from bench.network import Changes, Collective, Network, Paths, Plan
+from bench.network.transfer import Ints
 from bench.participation import Participation
 
 
@@ -15,16 +13,22 @@ from bench.participation import Participation
 class Scenario:
     """The hardware of one run, for a definite number of workers."""
 
-    network: Network
+    paths: Paths
+    collective: Collective
+    changes: Changes | None  # of the links in time
     fleet: Fleet
     churn: Churn
     participation: Participation
     seed: int
 
     @property
+    def network(self) -> Network:
+        return self.paths.network
+
+    @property
     def workers(self) -> int:
         return self.network.workers
 
-    def all_reduce(self, ranks: NDArray[np.int64], nbytes: float) -> tuple[Transfer, ...]:
-        """The transfers of an all-reduce of `nbytes` among `ranks`, one after the other."""
-        return (ring_all_reduce(self.network, ranks, nbytes),)
+    def all_reduce(self, ranks: Ints, nbytes: float) -> Plan:
+        """The activities of one all-reduce of `nbytes` among `ranks`, (n,)."""
+        return self.collective.all_reduce(self.paths, ranks, nbytes)

@@ -73,7 +73,8 @@ class Simulator:
         self._ledger = Ledger(workers)
         self._roster = Roster(
             churn=scenario.churn,
-            network=scenario.network,
+            paths=scenario.paths,
+            changes=scenario.changes,
             state_bytes=workload.state_bytes,
             ledger=self._ledger,
             seed=scenario.seed,
@@ -168,15 +169,16 @@ class Simulator:
         self._advance(max(begin, self._roster.now))  # in the order in which they are started
         stays = self._roster.active[ranks]
         on_time = stays & able & (ready <= self._roster.now)
-        senders = ranks[on_time]
-        self._clocks.busy[senders] = ready[on_time]
         self._clocks.discard(ranks[stays & ~on_time], segment)
+        chosen = slice(None) if on_time.all() else on_time  # a million need no copies
+        senders = ranks[chosen]
+        self._clocks.busy[senders] = ready[chosen]
         return Reduction(
             nbytes=started.wire_bytes,
-            members=ranks[stays],
+            members=ranks[stays] if len(senders) < len(ranks) else ranks,
             senders=senders,
-            compute=segment.computed[senders] + compute[on_time],
-            codec=segment.coded[senders] + encode[on_time],
+            compute=segment.computed[senders] + compute[chosen],
+            codec=segment.coded[senders] + encode[chosen],
             begun=self._roster.now,
         )
 

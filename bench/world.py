@@ -6,7 +6,7 @@ from typing import Any
 from bench.build import build
 from bench.devices import Device, fleet
 from bench.errors import ConfError
-from bench.network import Topology
+from bench.network import Changes, Paths, Steady, Topology, Transport, Variation
 from bench.scenario import Scenario
 
 Conf = Mapping[str, Any]
@@ -21,8 +21,12 @@ def scenario(conf: Conf) -> Scenario:
         network = topology.network(workers, seed)
     except ValueError as error:
         raise ConfError(f"network.{error}") from error
+    transport = build(conf["transport"], "transport", Transport)
+    variation: Variation = build(conf["variation"], "variation")
     return Scenario(
-        network=network,
+        paths=Paths(network, transport, seed),
+        collective=build(conf["collective"], "collective"),
+        changes=None if isinstance(variation, Steady) else Changes(network, variation, seed),
         fleet=build(conf["devices"], "devices", fleet, catalogue=catalogue, workers=workers, seed=seed),
         churn=build(conf["churn"], "churn"),
         participation=build(conf["participation"], "participation"),

@@ -44,6 +44,14 @@ def selecting(preset: str, folder: Path) -> list[str]:
     if preset == "data/files":
         (folder / "a.txt").write_text("to be or not to be " * 1000)
         return ["data=files", f"data.path={folder}"]
+    if preset == "variation/trace":
+        return [
+            "data=synthetic",
+            "data.tokens=2048",
+            "variation=trace",
+            "variation.trace=[[0,1.0],[60,0.5]]",
+            "variation.period=2 min",
+        ]
     if group == "data":
         return [f"data={name}"]
     return ["data=synthetic", "data.tokens=2048", f"{'+' * (group == 'sweep')}{group}={name}"]

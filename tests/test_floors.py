@@ -16,7 +16,7 @@ FLOORS = (
     ("algorithm",),
     ("scenario", "world", "schedule", "timeline", "roster", "reduction", "clocks", "lockstep", "simulator", "trainer"),
     ("record",),
-    ("progress", "run", "job", "report", "sweep", "explain", "__main__"),
+    ("progress", "run", "job", "report", "reference", "sweep", "explain", "__main__"),
 )
 """Bottom to top. Modules of one floor may import each other, save across the halves, and never in a circle."""
 

@@ -11,7 +11,10 @@ from worlds import Scripted, scenario, simulate
 from bench.algorithm import AllReduce, Start, Train, Wait
 from bench.algorithm.diloco import DiLoCo
 from bench.codec import BF16
+from bench.network import Tier
 from bench.participation import Quorum
+
+SITE = Tier(name="site", groups=2, uplink=1000.0, downlink=1000.0)
 
 
 def test_what_takes_less_time_than_computing_takes_none():
@@ -93,22 +96,24 @@ def test_who_begins_later_shares_from_then_on():
 
 
 def test_a_download_and_a_started_ring_share_an_exit():
-    # Sent at 10 s. Rank 0 leaves at 10.5, and the ring 1-2-3-1 begins anew; each byte of payload loads the entry of island 0
-    # with 4/3, so it flows at 750 bytes/s until rank 0 is back, at 11.5 s. Its download crosses that entry: 3000/7 bytes/s
-    # each. The 3250 bytes that the ring lacks are over at 19.08 s, and would have been at 15.83: ten steps hide both.
-    world = scenario(churn=Scripted({0: [10.5, 1.0]}), islands=2, exit_uplink=1000.0, exit_downlink=1000.0)
-    timeline = simulate(DelayedDiLoCo(sync_every=10), world, steps=20)
-    # The download goes on alone, at 1000 bytes/s, and beside the next ring from 20 s.
-    left = 8000 - 3250 - (20 - (11.5 + 3250 * 7 / 3000)) * 1000  # of 4000 of the ring: the download is over first
-    end = 20 + left * 7 / 3000 + (4000 - left) / 750
+    # Sent at 12 s. Rank 0 leaves at 12.5, and the ring 1-2-3-1 begins anew; each byte of payload loads the entry of island 0
+    # with 4/3, so it flows at 750 bytes/s until rank 0 is back, at 13.5 s. Its download crosses that entry: 500 bytes/s on it
+    # for each, 375 of payload. The 3250 bytes that the ring lacks are over at 22.2 s, and would have been at 17.8: twelve
+    # steps hide both.
+    timeline = simulate(DelayedDiLoCo(sync_every=12), scenario(churn=Scripted({0: [12.5, 1.0]}), tiers=[SITE]), steps=24)
+    over = 13.5 + 3250 / 375
+    # The download goes on alone, at 1000 bytes/s, and from 24 s beside the next ring, which it does not outlast.
+    left = (8000 - (over - 13.5) * 500 - (24 - over) * 1000) / 500  # seconds
+    end = 24 + left + (4000 - 375 * left) / 750
     assert timeline.virtual_seconds == pytest.approx(end)
-    assert buckets(timeline, 1) == {"compute": 20, "bandwidth": end - 20}
+    assert buckets(timeline, 1) == {"compute": 24, "bandwidth": end - 24}
     # Three steps hide less of it.
-    world = scenario(churn=Scripted({0: [3.5, 1.0]}), islands=2, exit_uplink=1000.0, exit_downlink=1000.0)
-    timeline = simulate(DelayedDiLoCo(sync_every=3), world, steps=6)
-    over = 4.5 + 3250 * 7 / 3000
-    assert timeline.virtual_seconds == pytest.approx(over + 4000 * 7 / 3000)  # 4750 bytes of the download are left at `over`
-    assert buckets(timeline, 1) == {"compute": 6, "bandwidth": over - 6 + 4000 * 7 / 3000}
+    timeline = simulate(DelayedDiLoCo(sync_every=3), scenario(churn=Scripted({0: [3.5, 1.0]}), tiers=[SITE]), steps=6)
+    over = 4.5 + 3250 / 375
+    left = (8000 - (over - 4.5) * 500) / 500
+    end = over + left + (4000 - 375 * left) / 750
+    assert timeline.virtual_seconds == pytest.approx(end)
+    assert buckets(timeline, 1) == {"compute": 6, "bandwidth": end - 6}
 
 
 def test_who_drops_out_in_flight_makes_the_others_begin_anew():

@@ -9,6 +9,7 @@ from bench.algorithm.diloco import DiLoCo
 from bench.algorithm.local_sgd import LocalSGD
 from bench.codec import BF16
 from bench.errors import FitError, VirtualTimeout
+from bench.network import Tier
 from bench.participation import Deadline, Quorum
 
 RING = 6.0  # seconds of the ring of 4: 2 * 3/4 * 4000 bytes over 1000 bytes/s
@@ -134,7 +135,7 @@ def test_who_drops_out_of_its_download_begins_it_again():
 
 def test_a_download_and_a_ring_share_an_exit():
     # Islands {0, 1} and {2, 3}, entries of 1000 bytes/s. Rank 0 is down from 0.5 to 1.5 s, then downloads 8000 bytes.
-    world = scenario(churn=Scripted({0: [0.5, 1.0]}), islands=2, exit_uplink=1000.0, exit_downlink=1000.0)
+    world = scenario(churn=Scripted({0: [0.5, 1.0]}), tiers=[Tier(name="site", groups=2, uplink=1000.0, downlink=1000.0)])
     timeline = simulate(LocalSGD(sync_every=1), world, steps=1)
     # The ring 1-2-3-1 begins at 1 s; each byte of payload loads the entry of island 0 with 4/3. Until 1.5 s it flows alone,
     # at 750 bytes/s: 375 of 4000. Then both rise together, x + 4/3 x = 1000: 3000/7 each. The rest takes 3625 * 7 / 3000 s.

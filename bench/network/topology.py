@@ -1,8 +1,4 @@
-"""Hosts with asymmetric access links, in islands behind shared exits, in regions some latency apart.
-
-Letters: W hosts (one a worker), I islands, L links. Link numbers: uplinks 0 … W-1, downlinks W … 2W-1, then the islands'
-exit uplinks and exit downlinks.
-"""
+"""A network as conf states it: hosts with asymmetric access links, tiers of groups with shared exits, and regions far apart."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,114 +6,145 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.mixture import deal
+from bench.network.links import Exits, Network
 from bench.network.transfer import Floats, Ints
 from bench.units import Rate, Seconds
+
+Matrix = Sequence[Sequence[float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tier:
+    """One tier of a hierarchy: groups of what lies below (hosts, or the groups of the tier before), each with an exit.
+
+    Groups are consecutive: of `size` members (of a list of sizes, the last one repeats), or `groups` equal ones. All
+    traffic that leaves a group shares its exit, of `uplink` and `downlink`; or the members' links together divided by
+    `oversubscription`, as in a fat tree, whose equal paths are taken as perfectly balanced. `latency` is one way, for each
+    exit crossed.
+    """
+
+    name: str
+    size: int | Sequence[int] | None = None
+    groups: int | None = None
+    uplink: Rate | None = None
+    downlink: Rate | None = None
+    oversubscription: float | None = None
+    latency: Seconds = 0.0
+
+    def __post_init__(self) -> None:
+        if (self.size is None) == (self.groups is None):
+            raise ValueError(f"size or groups must be given, and not both, got {self.size} and {self.groups}")
+        for name in ("size", "groups"):
+            given = getattr(self, name)
+            numbers = list(given) if isinstance(given, Sequence) else [] if given is None else [given]
+            if not all(type(number) is int and number >= 1 for number in numbers) or given == []:
+                raise ValueError(f"{name} must be >= 1, got {given}")
+        exits = [self.uplink is not None, self.downlink is not None, self.oversubscription is not None]
+        if exits not in ([True, True, False], [False, False, True]):
+            raise ValueError("uplink and downlink must be given, or oversubscription instead of both")
+        for name in ("uplink", "downlink"):
+            speed = getattr(self, name)
+            if speed is not None and not speed > 0:
+                raise ValueError(f"{name} must be above 0 bit/s, got {speed:g}")
+        if self.oversubscription is not None and not 0 < self.oversubscription < np.inf:
+            raise ValueError(f"oversubscription must be above 0, got {self.oversubscription:g}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Topology:
-    """A network as conf states it, for any number of workers.
+    """A network for any number of workers.
 
     `uplink`, `downlink` and `last_mile` (one way, host to the first shared point) are one quantity for every host, or a
     mixture {quantity: share}; a host has one place in all three mixtures, so classes listed in one order stay together.
-    Consecutive hosts are in islands of `island_size`, or in `islands` equal ones; an island shares an exit (`exit_uplink`,
-    `exit_downlink`). Islands, or hosts where there are none, are dealt to `regions` in equal consecutive blocks;
-    `region_latency` is one way, its diagonal inside a region.
+    `tiers` go from the hosts outwards. The groups of the last tier, or the hosts where there is none, are dealt to
+    `regions` in equal consecutive blocks. Between regions, as matrices with a row and a column for each: `region_latency`
+    (one way), `region_rate` (capacity that all traffic from one to the other shares) and `connection_rate` (what a single
+    connection reaches; also one quantity for every pair of hosts). Diagonals hold inside a region.
     """
 
     uplink: Rate | Mapping[float, float]
     downlink: Rate | Mapping[float, float]
     last_mile: Seconds | Mapping[float, float]
-    island_size: int | None = None
-    islands: int | None = None
-    exit_uplink: Rate | None = None
-    exit_downlink: Rate | None = None
+    tiers: Sequence[Tier] = ()
     regions: Sequence[str] | None = None
-    region_latency: Seconds | Sequence[Sequence[float]] | None = None
+    region_latency: Seconds | Matrix | None = None
+    region_rate: Rate | Matrix | None = None
+    connection_rate: Rate | Matrix | None = None
 
     def __post_init__(self) -> None:
-        for name in ("uplink", "downlink", "exit_uplink", "exit_downlink"):
+        for name in ("uplink", "downlink"):
             speeds = getattr(self, name)
             for speed in speeds if isinstance(speeds, Mapping) else [speeds]:
-                if speed is not None and not speed > 0:
+                if not speed > 0:
                     raise ValueError(f"{name} must be above 0 bit/s, got {speed:g}")
-        if self.island_size is not None and self.islands is not None:
-            raise ValueError(f"islands must not be given beside island_size = {self.island_size}, got {self.islands}")
-        for name in ("island_size", "islands"):
-            number = getattr(self, name)
-            if number is not None and number < 1:
-                raise ValueError(f"{name} must be >= 1, got {number}")
-            if number is not None and (self.exit_uplink is None or self.exit_downlink is None):
-                raise ValueError(f"exit_uplink and exit_downlink must be given where {name} is")
-        islands = self.island_size or self.islands
-        if not islands and (self.exit_uplink is not None or self.exit_downlink is not None):
-            raise ValueError("exit_uplink and exit_downlink must not be given where there are no islands")
-        if self.regions is None and self.region_latency is not None:
-            raise ValueError("region_latency must not be given where there are no regions")
-        if self.regions is not None:
-            shape = np.asarray(self.region_latency, float).shape
-            if shape != (len(self.regions), len(self.regions)):
+        if self.regions is not None and self.region_latency is None:
+            raise ValueError("region_latency must be given where there are regions")
+        for name in ("region_latency", "region_rate", "connection_rate"):
+            matrix = getattr(self, name)
+            if matrix is None or (name == "connection_rate" and isinstance(matrix, float)):
+                continue
+            if self.regions is None:
+                raise ValueError(f"{name} must not be given for pairs of regions where there are no regions")
+            rows = [len(row) if isinstance(row, Sequence) else 0 for row in matrix] if isinstance(matrix, Sequence) else []
+            if rows != [len(self.regions)] * len(self.regions):
                 raise ValueError(
-                    f"region_latency must have a row and a column for each of the {len(self.regions)} regions, "
-                    f"got the shape {shape}"
+                    f"{name} must have a row and a column for each of the {len(self.regions)} regions, "
+                    f"got rows of {rows or 'one value'}"
                 )
+        for name in ("region_rate", "connection_rate"):
+            if getattr(self, name) is not None and not (np.asarray(getattr(self, name)) > 0).all():
+                raise ValueError(f"{name} must be above 0 bit/s everywhere")
 
-    def network(self, workers: int, seed: int) -> "Network":
+    def network(self, workers: int, seed: int) -> Network:
         """The links of `workers` hosts; mixtures are dealt from the stream (seed, "access")."""
-        hosts = np.arange(workers)
         up, down, last_mile = (
             deal(spread, workers, seed, "access", name=name) if isinstance(spread, Mapping) else np.full(workers, spread, float)
-            for name, spread in (
-                ("uplink", self.uplink),
-                ("downlink", self.downlink),
-                ("last_mile", self.last_mile),
-            )
+            for name, spread in (("uplink", self.uplink), ("downlink", self.downlink), ("last_mile", self.last_mile))
         )
-        if self.islands:
-            island = hosts * min(self.islands, workers) // workers
-        else:
-            island = hosts // self.island_size if self.island_size else np.full(workers, -1)
-        islands = int(island.max()) + 1
-        exits_up, exits_down = np.full(islands, self.exit_uplink), np.full(islands, self.exit_downlink)
-        site, sites = (island, islands) if islands else (hosts, workers)
-        region = site * (len(self.regions) if self.regions else 1) // sites
-        matrix = self.region_latency if self.regions else [[0.0]]
+        capacity, exits = [up.astype(float), down.astype(float)], []
+        below = np.arange(workers)  # group of each host in the tier below
+        ups, downs = up, down  # the links of the tier below
+        first = 2 * workers
+        for tier in self.tiers:
+            group = _groups(tier, int(below[-1]) + 1)  # of each group below
+            ups, downs = _exit(tier, group, ups, tier.uplink), _exit(tier, group, downs, tier.downlink)
+            below = group[below]
+            exits.append(Exits(tier.name, below, len(ups), first, tier.latency))
+            capacity += [ups, downs]
+            first += 2 * len(ups)
+        names = self.regions or ("",)
+        region = below * len(names) // (int(below[-1]) + 1)  # (W,)
+        shared = np.full((len(names), len(names)), np.inf) if self.region_rate is None else np.asarray(self.region_rate, float)
+        limited = np.isfinite(shared)
+        number = np.full(shared.shape, -1)
+        number[limited] = first + np.arange(limited.sum())
+        single = np.inf if self.connection_rate is None else np.asarray(self.connection_rate, float)
         return Network(
             workers=workers,
-            capacity=np.concatenate([up, down, exits_up, exits_down]).astype(float),
-            island=island,
-            last_mile=last_mile,
+            capacity=np.concatenate([*capacity, shared[limited]]),
+            last_mile=last_mile.astype(float),
+            tiers=tuple(exits),
             region=region,
-            region_latency=np.asarray(matrix, float),
+            region_latency=np.asarray(self.region_latency if self.regions else [[0.0]], float),
+            region_link=number,
+            single_connection=np.broadcast_to(single, shared.shape),
         )
 
 
-@dataclass(frozen=True)
-class Network:
-    """The links of one world."""
+def _groups(tier: Tier, members: int) -> Ints:
+    """The group of each of `members` below, in equal consecutive blocks."""
+    if isinstance(tier.size, Sequence):
+        more = max(0, members - sum(tier.size)) // tier.size[-1] + 1
+        return np.repeat(np.arange(len(tier.size) + more), [*tier.size, *[tier.size[-1]] * more])[:members]
+    if tier.size is not None:
+        return np.arange(members) // tier.size
+    assert tier.groups is not None  # checked by Tier
+    return np.arange(members) * min(tier.groups, members) // members
 
-    workers: int
-    capacity: Floats  # (L,) bytes/s
-    island: Ints  # (W,), -1 where a host is in none
-    last_mile: Floats  # (W,) seconds, one way
-    region: Ints  # (W,)
-    region_latency: Floats  # (R, R) seconds, one way
 
-    def latency(self, source: Ints, target: Ints) -> Floats:
-        """Seconds one way from each `source` to its `target`: both last miles and the distance between their regions."""
-        between = self.region_latency[self.region[source], self.region[target]]
-        return self.last_mile[source] + between + self.last_mile[target]
-
-    def links(self, source: Ints, target: Ints) -> Ints:
-        """Link numbers crossed by one flow for each (source, target), concatenated in no particular order."""
-        islands = (len(self.capacity) - 2 * self.workers) // 2
-        leaves = self.island[source] != self.island[target]
-        out, into = self.island[source][leaves], self.island[target][leaves]
-        return np.concatenate(
-            [
-                source,
-                self.workers + target,
-                2 * self.workers + out[out >= 0],
-                2 * self.workers + islands + into[into >= 0],
-            ]
-        )
+def _exit(tier: Tier, group: Ints, links: Floats, rate: float | None) -> Floats:
+    """The capacity of each group's exit in one direction, from its own rate or from the members' `links`."""
+    if rate is not None:
+        return np.full(int(group[-1]) + 1, rate, float)
+    assert tier.oversubscription is not None  # checked by Tier
+    return np.bincount(group, weights=links) / tier.oversubscription

@@ -11,7 +11,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Ramp:
-    """Slow start: an activity's rate is at most `start` bytes/s of payload at first, and that doubles every `doubling` seconds."""
+    """Slow start: at most `start` bytes/s of payload at first, twice as much after each `doubling` seconds."""
 
     start: float
     doubling: float

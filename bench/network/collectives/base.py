@@ -1,0 +1,32 @@
+"""What every collective answers: a plan of fluid activities that run one after the other."""
+
+from typing import Protocol
+
+import numpy as np
+
+from bench.network.paths import Paths
+from bench.network.transfer import Floats, Ints, Transfer
+
+Plan = tuple[Transfer, ...]
+
+
+class Collective(Protocol):
+    """A way to give all members the sum of their payloads."""
+
+    def all_reduce(self, paths: Paths, members: Ints, nbytes: float) -> Plan:
+        """The activities of one all-reduce of `nbytes` among `members`, (n,), which are distinct."""
+        ...
+
+
+def nothing() -> Plan:
+    """The plan of a collective with nobody to talk to."""
+    return (Transfer(0.0, np.array([], np.int64), np.array([]), 0.0),)
+
+
+def plan_seconds(plan: Plan, capacity: Floats) -> float:
+    """Seconds that a plan takes alone on links of `capacity`, (L,), its slow start left out."""
+    total = 0.0
+    for transfer in plan:
+        rate = float((capacity[transfer.links] / transfer.weights).min(initial=np.inf))
+        total += transfer.latency + (transfer.nbytes / min(rate, transfer.cap) if transfer.nbytes else 0.0)
+    return total

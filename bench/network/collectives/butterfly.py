@@ -1,0 +1,37 @@
+"""The all-to-all butterfly of volunteers (Moshpit SGD, NeurIPS 2021; hivemind): each reduces a shard that suits its link."""
+
+import numpy as np
+
+from bench.network.collectives.base import Plan, nothing
+from bench.network.collectives.dense import everybody_to_everybody
+from bench.network.paths import Paths
+from bench.network.transfer import Floats, Ints
+
+
+class Butterfly:
+    """Member i gets a share p[i] of everybody's payload, reduces it, and sends the result back to everybody.
+
+    Over a member's link pass 1 - p[i] of the payload and n-1 times p[i], each way: the shares are those for which the last
+    one is done first, so a member with a slow link reduces little or nothing.
+    """
+
+    def all_reduce(self, paths: Paths, members: Ints, nbytes: float) -> Plan:
+        if len(members) < 2:
+            return nothing()
+        capacity, hosts = paths.network.capacity, paths.network.workers
+        shares = bandwidth_shares(np.minimum(capacity[members], capacity[hosts + members]))
+        return (everybody_to_everybody(paths, members, nbytes, shares, scatter=True, gather=True),)
+
+
+def bandwidth_shares(bandwidth: Floats) -> Floats:
+    """The shares, (n,), that sum to 1 and minimise the largest (1 + (n-2) share) / bandwidth, (n,)."""
+    n = len(bandwidth)
+    if n == 2 or np.isinf(bandwidth).any():
+        fastest = np.isinf(bandwidth) if np.isinf(bandwidth).any() else np.ones(n, bool)
+        return fastest / fastest.sum()
+    fastest_first = np.sort(bandwidth)[::-1]
+    # With the k fastest sharing, all of them end at seconds[k-1]; k is right where the next one could not end by then.
+    seconds = (n - 2 + np.arange(1, n + 1)) / np.cumsum(fastest_first)
+    takes_part = seconds * fastest_first >= 1
+    last = int(np.flatnonzero(takes_part)[-1])
+    return np.maximum(0.0, (seconds[last] * bandwidth - 1) / (n - 2))

@@ -1,0 +1,54 @@
+"""The parts of which algorithms are made: reduce-scatter, all-gather, broadcast, pairwise exchange, download of state."""
+
+import numpy as np
+
+from bench.network.collectives.base import Plan, nothing
+from bench.network.collectives.pipeline import ring_pass
+from bench.network.paths import Paths
+from bench.network.transfer import Ints, Transfer
+
+
+def reduce_scatter(paths: Paths, members: Ints, nbytes: float) -> Plan:
+    """A ring: each of `members`, (n,), ends with the sum of its n-th of everybody's `nbytes`."""
+    return (ring_pass(paths, members, nbytes, len(members) - 1),) if len(members) > 1 else nothing()
+
+
+def all_gather(paths: Paths, members: Ints, nbytes: float) -> Plan:
+    """A ring: everybody ends with all n parts, together `nbytes`."""
+    return reduce_scatter(paths, members, nbytes)
+
+
+def broadcast(paths: Paths, members: Ints, nbytes: float) -> Plan:
+    """A binomial tree from the first of `members`, (n,): in each of ceil(log2 n) rounds those who have it send it on."""
+    plan, have = [], 1
+    while have < len(members):
+        target = members[have : 2 * have]
+        source = members[: len(target)]
+        plan.append(paths.activity(source, target, nbytes, nbytes, float(paths.latency(source, target).max())))
+        have *= 2
+    return tuple(plan) or nothing()
+
+
+def exchange(paths: Paths, source: Ints, target: Ints, nbytes: float) -> Plan:
+    """Each source, (n,), sends `nbytes` to its target; all in step."""
+    if not len(source):
+        return nothing()
+    return (paths.activity(source, target, nbytes, nbytes, float(paths.latency(source, target).max())),)
+
+
+def download(paths: Paths, worker: int, nbytes: float, peers: Ints | None = None) -> Transfer:
+    """State of `nbytes` for `worker`, an equal part from each of `peers`, or from outside the world if there are none.
+
+    From outside, only the worker's own way in is loaded. Latency is a request and its answer.
+    """
+    transport = paths.transport
+    if peers is not None and len(peers):
+        target = np.full(len(peers), worker)
+        latency = 2 * float(paths.latency(peers, target).max())
+        return paths.activity(peers, target, nbytes / len(peers), nbytes, latency)
+    links = paths.network.way_in(worker)
+    weights = np.full(len(links), 1 / transport.efficiency)
+    last_mile = paths.network.last_mile[[worker]]
+    cap = float(transport.rate(last_mile, np.array([np.inf]))[0])
+    latency = 2 * (float(last_mile[0]) + transport.message)
+    return Transfer(nbytes, links, weights, latency, share=float(transport.connections), cap=cap)

@@ -1,0 +1,55 @@
+"""Two binary trees at once (Sanders, Speck & Träff, Parallel Computing 2009): who is a leaf in one is inside the other."""
+
+import numpy as np
+
+from bench.network.collectives.base import Plan, nothing
+from bench.network.paths import Paths
+from bench.network.transfer import Floats, Ints
+from bench.units import Bytes
+
+
+class Tree:
+    """Half of the payload is reduced up and broadcast down each of two trees, in a pipeline of chunks of `chunk` bytes.
+
+    Latency grows with log2(n); each link carries up to twice the payload, a little more than in a ring.
+    """
+
+    def __init__(self, *, chunk: Bytes) -> None:
+        if not chunk > 0:
+            raise ValueError(f"chunk must be above 0 B, got {chunk:g}")
+        self.chunk = chunk
+
+    def all_reduce(self, paths: Paths, members: Ints, nbytes: float) -> Plan:
+        n = len(members)
+        if n < 2:
+            return nothing()
+        parent = _parents(n)
+        # The second tree is the first one mirrored, or turned by one where n is odd.
+        other = np.arange(n)[::-1] if n % 2 == 0 else (np.arange(n) - 1) % n
+        child = members[1:], members[other[1:]]
+        above = members[parent[1:]], members[other[parent[1:]]]
+        deepest = max(self._climb(paths, c, a, parent, nbytes) for c, a in zip(child, above, strict=True))
+        low, high = np.concatenate(child), np.concatenate(above)
+        source, target = np.concatenate([low, high]), np.concatenate([high, low])
+        return (paths.activity(source, target, nbytes / 2, nbytes, 2 * deepest),)
+
+    def _climb(self, paths: Paths, child: Ints, above: Ints, parent: Ints, nbytes: float) -> float:
+        """Seconds in which the first chunk climbs from the leaf that is farthest from the root, in time."""
+        chunk = min(self.chunk, nbytes / 2)
+        up: Floats = np.concatenate([[0.0], paths.latency(child, above) + chunk / paths.rates(child, above)])
+        ancestor = parent.copy()
+        while ancestor.any():  # pointer doubling: log2 of the depth
+            up = up + up[ancestor]
+            ancestor = ancestor[ancestor]
+        return float(up.max())
+
+
+def _parents(n: int) -> Ints:
+    """The parent of each place in a binary tree over 0 … n-1 whose root is 0, itself the parent of 0: (n,).
+
+    In the order of in-order numbering: the lowest set bit of a place says its height.
+    """
+    place = np.arange(n)
+    bit = place & -place
+    parent = (place ^ bit) | (bit << 1)
+    return np.where(parent >= n, place ^ bit, parent)
