@@ -228,5 +228,8 @@ def test_two_reductions_in_a_round_keep_who_counted():
 
     timeline = simulate(Twice(), scenario(), steps=2)
     assert timeline.virtual_seconds == pytest.approx(2 * (1 + 2 * RING))
-    assert timeline.schedule.steps == [1, 1]
+    assert timeline.round_end == pytest.approx([1 + 2 * RING, 2 * (1 + 2 * RING)])
+    assert timeline.round_steps.tolist() == [1, 2]
+    assert timeline.schedule.steps == [1, 0, 1, 0]  # an entry for each
+    assert all(timeline.schedule[k].counted.all() for k in range(4))
     assert timeline.counted_steps == 8
