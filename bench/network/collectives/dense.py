@@ -4,7 +4,7 @@ import numpy as np
 
 from bench.network.links import Network
 from bench.network.paths import Paths
-from bench.network.transfer import Floats, Ints, Ramp, Transfer
+from bench.network.transfer import Floats, Ints, Transfer
 
 
 def everybody_to_everybody(
@@ -42,11 +42,7 @@ def everybody_to_everybody(
     talks = part > 0
     source, target, part = source[talks], target[talks], part[talks]
     cap = float((paths.cap(source, target) / part).min())
-    ramp = None
-    round_trip = float(2 * network.latency(source, target).max())
-    if transport.initial_window is not None and round_trip > 0:
-        start = transport.connections * transport.initial_window / round_trip / float(part.max())
-        ramp = Ramp(start, round_trip)
+    ramp = transport.ramp(float(2 * network.latency(source, target).max()), float(part.max()))
     share = transport.connections / float(part.max())
     return Transfer(nbytes, links, load[links] / transport.efficiency, latency, share=share, cap=cap, ramp=ramp)
 

@@ -19,7 +19,12 @@ def ring_pass(paths: Paths, members: Ints, nbytes: float, steps: int) -> Transfe
 
 
 def ring_seconds(busy: Floats, latency: Floats, steps: int) -> float:
-    """Seconds until every hop of a ring, (n,), or of all of several, (rings, n), has passed on `steps` chunks in turn.
+    """Seconds until every hop of a ring, (n,), or of the last of several, (rings, n), has passed on `steps` chunks in turn."""
+    return float(each_ring(*np.atleast_2d(busy, latency), steps).max(initial=0.0))
+
+
+def each_ring(busy: Floats, latency: Floats, steps: int) -> Floats:
+    """Seconds until every hop of each ring, (rings, n), has passed on `steps` chunks in turn, (rings,).
 
     Hop i is busy for busy[i] seconds with a chunk, which arrives latency[i] later; the chunk of step k leaves when it has
     arrived from hop i-1 (step k-1), and the hop is free. For more than EXACT_HOPS hops this is the longer of two paths
@@ -27,18 +32,17 @@ def ring_seconds(busy: Floats, latency: Floats, steps: int) -> float:
     exact for equal hops, for latency alone, and for one slow hop; elsewhere a little less.
     """
     if steps < 1 or not busy.size:
-        return 0.0
-    busy, latency = np.atleast_2d(busy, latency)
+        return np.zeros(len(busy))
     if busy.shape[1] > EXACT_HOPS:
         rings = zip(busy, latency, strict=True)
-        return max(max(_by_the_slowest(hops, far, steps), _all_the_way(hops + far, steps)) for hops, far in rings)
+        return np.array([max(_by_the_slowest(hops, far, steps), _all_the_way(hops + far, steps)) for hops, far in rings])
     free = np.zeros(busy.shape)  # when each hop is free
     there = np.zeros(busy.shape)  # when the chunk to send has arrived
     for _ in range(steps):
         free = np.maximum(free, there) + busy
         arrives = free + latency
         there = np.concatenate([arrives[:, -1:], arrives[:, :-1]], axis=1)
-    return float(there.max())
+    return there.max(axis=1)
 
 
 def _by_the_slowest(busy: Floats, latency: Floats, steps: int) -> float:
