@@ -44,9 +44,13 @@ def test_empty_cells_are_those_across_the_diagonal(file):
 
 def test_two_files_and_the_conf_must_agree_on_their_regions(file):
     first, second = file(",a,b\na,0 ms,1 ms\nb,,0 ms\n", "first.csv"), file(",b,a\nb,1 B/s,2 B/s\na,,1 B/s\n", "second.csv")
-    with pytest.raises(ConfError, match=r"^network.connection_rate: .*second.csv must have the regions \['a', 'b'\], got \['b', 'a'\]$"):
+    with pytest.raises(
+        ConfError, match=r"^network.connection_rate: .*second.csv must have the regions \['a', 'b'\], got \['b', 'a'\]$"
+    ):
         with_tables({"region_latency": first, "connection_rate": second})
-    with pytest.raises(ConfError, match=r"^network.region_latency: .*first.csv must have the regions \['x'\], got \['a', 'b'\]$"):
+    with pytest.raises(
+        ConfError, match=r"^network.region_latency: .*first.csv must have the regions \['x'\], got \['a', 'b'\]$"
+    ):
         with_tables({"region_latency": first, "regions": ["x"]})
     with pytest.raises(ConfError, match="must have the regions 5, got"):
         with_tables({"region_latency": first, "regions": 5})
