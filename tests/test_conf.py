@@ -62,7 +62,7 @@ def test_a_preset_composes_and_builds(preset, tmp_path):
     conf = resolved(*selecting(preset, tmp_path))
     # Text is read where the preset is about text; a synthetic one over the vocabulary of a large model takes gigabytes.
     run = Run(conf | {"train": preset.startswith("data/")}, Store(tmp_path / "results"), Progress("none"))
-    assert run.scenario.workers == conf["workers"] == conf["scenario"]["small"]
+    assert run.scenario.workers == conf["workers"] == conf["scenario"][conf["size"]]
     assert (run.corpus is not None) == preset.startswith("data/")
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.network.links import Network
-from bench.network.transfer import Floats, Ints, Ramp, Transfer
+from bench.network.transfer import Floats, Ints, Transfer
 from bench.network.transport import Transport
 
 
@@ -51,31 +51,30 @@ class Paths:
         After `latency` seconds. Those that share a link with others take a connection's part for each connection of theirs.
         """
         latency = max(latency, 0.0)  # what is left of a schedule's seconds may be a rounding below none
-        volume = np.broadcast_to(np.asarray(volume, float), len(source))
-        sends = np.flatnonzero((source != target) & (volume > 0))
-        source, target, volume = source[sends], target[sends], volume[sends]
-        if not len(sends) or nbytes <= 0:
+        carries: Floats = np.asarray(volume, float)  # (n,), or () where all carry the same
+        sends = (source != target) & (carries > 0)
+        if not sends.any() or nbytes <= 0:
             return Transfer(0.0, np.array([], np.int64), np.array([]), latency)
+        if not sends.all():
+            source, target, carries = source[sends], target[sends], np.broadcast_to(carries, sends.shape)[sends]
         load = np.zeros(len(self.network.capacity))
         for flows, crossed in self.network.routes(source, target):
-            load += np.bincount(crossed, weights=volume[flows], minlength=len(load))
+            if carries.ndim:
+                load += np.bincount(crossed, weights=carries[flows], minlength=len(load))
+            else:
+                load += np.bincount(crossed, minlength=len(load)) * carries  # twice as fast
         links = np.flatnonzero(load)
         weights = load[links] / (nbytes * self.transport.efficiency)
-        part = volume / nbytes  # of the payload, (n,)
+        part = np.broadcast_to(carries / nbytes, source.shape)  # of the payload, (n,)
+        one_way = self.network.latency(source, target)
+        cap = self.transport.rate(one_way, self.network.connection_rate(source, target)) / part
+        farthest = int(np.argmax(one_way))  # its slow start holds it back longest
         return Transfer(
             nbytes,
             links,
             weights,
             latency,
             share=self.transport.connections / float(part.max()),
-            cap=float((self.cap(source, target) / part).min()),
-            ramp=self._ramp(source, target, part),
+            cap=float(cap.min()),
+            ramp=self.transport.ramp(2 * float(one_way[farthest]), float(part[farthest])),
         )
-
-    def _ramp(self, source: Ints, target: Ints, part: Floats) -> Ramp | None:
-        """The slow start of the flow that is held back longest."""
-        if self.transport.initial_window is None:
-            return None
-        round_trip = 2 * self.network.latency(source, target)  # (n,)
-        slowest = int(np.argmax(round_trip))
-        return self.transport.ramp(float(round_trip[slowest]), float(part[slowest]))

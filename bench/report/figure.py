@@ -68,9 +68,12 @@ def ledger_bars(frame: pd.DataFrame) -> Figure:
 
 
 def write_figures(frame: pd.DataFrame, folder: Path, name: str) -> list[Path]:
-    """Write figures/<name>_loss and figures/<name>_ledger as SVG and PNG; returns the SVGs."""
+    """Write figures/<name>_loss, where something was trained, and figures/<name>_ledger as SVG and PNG; returns the SVGs."""
     written = []
+    trained = any(curve["loss"] for curve in frame["curve"])
     for kind, draw in (("loss", loss_over_time), ("ledger", ledger_bars)):
+        if kind == "loss" and not trained:
+            continue
         written.append(write_figure(draw(frame), folder / "figures" / f"{name}_{kind}")[0])
     return written
 

@@ -1,15 +1,17 @@
 """What collectives cost: closed forms on equal links, and what must hold on any."""
 
 import math
+import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_networks import load, pure, random_network, random_transport, star
+from random_networks import load, pure, random_network, random_transport, star, way
 
 from bench.errors import ConfError
-from bench.network import Network, Paths, Tier, Transport, download
+from bench.network import Paths, Tier, Transport, download
 from bench.network.collectives import (
     NCCL,
     Auto,
@@ -276,15 +278,12 @@ def relabelled(network, new):
     capacity = np.concatenate(
         [network.capacity[:hosts][old], network.capacity[hosts : 2 * hosts][old], network.capacity[2 * hosts :]]
     )
-    return Network(
-        workers=network.workers,
+    return replace(
+        network,
         capacity=capacity,
         last_mile=network.last_mile[old],
-        tiers=tuple(type(t)(t.name, t.group[old], t.groups, t.first, t.latency) for t in network.tiers),
+        tiers=tuple(replace(tier, group=tier.group[old]) for tier in network.tiers),
         region=network.region[old],
-        region_latency=network.region_latency,
-        region_link=network.region_link,
-        single_connection=network.single_connection,
     )
 
 
@@ -320,7 +319,7 @@ def test_without_latency_time_grows_as_the_payload(name, workers, seed):
     network = random_network(random, workers)
     network.last_mile[:] = 0
     network.region_latency[:] = 0
-    near = Network(**{**vars(network), "tiers": tuple(type(t)(t.name, t.group, t.groups, t.first, 0.0) for t in network.tiers)})
+    near = replace(network, tiers=tuple(replace(tier, latency=0.0) for tier in network.tiers))
     members = random.permutation(workers)
     once, twice = (price(ALL[name], near, members, nbytes) for nbytes in (1e6, 2e6))
     assert twice == pytest.approx(2 * once)
@@ -333,17 +332,15 @@ def test_on_unlimited_links_time_is_latency_and_grows_as_it(name, workers, seed)
     random = np.random.default_rng(seed)
     network = random_network(random, workers)
     network.capacity[:] = np.inf
-    far = Network(
-        **{
-            **vars(network),
-            "last_mile": 3 * network.last_mile,
-            "region_latency": 3 * network.region_latency,
-            "tiers": tuple(type(t)(t.name, t.group, t.groups, t.first, 3 * t.latency) for t in network.tiers),
-        }
+    network = replace(network, single_connection=np.full_like(network.single_connection, np.inf))
+    far = replace(
+        network,
+        last_mile=3 * network.last_mile,
+        region_latency=3 * network.region_latency,
+        tiers=tuple(replace(tier, latency=3 * tier.latency) for tier in network.tiers),
     )
     members = random.permutation(workers)
-    unlimited = {"single_connection": np.full_like(network.single_connection, np.inf)}
-    once, thrice = (price(ALL[name], Network(**{**vars(net), **unlimited}), members) for net in (network, far))
+    once, thrice = (price(ALL[name], net, members) for net in (network, far))
     assert thrice == pytest.approx(3 * once)
 
 
@@ -397,3 +394,31 @@ def test_the_ideal_choice_is_the_fastest_of_the_plain_ones(workers, seed):
 def test_a_trees_chunk_must_be_something():
     with pytest.raises(ValueError, match="^chunk must be above 0 B, got 0"):
         Tree(chunk=0.0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 9), st.integers(0, 10**6))
+def test_flows_share_each_link_equally_where_all_flow_at_once(workers, seed):
+    random = np.random.default_rng(seed)
+    network = random_network(random, workers)
+    paths = pure(network)
+    flows = [(a, b) for a in range(workers) for b in range(workers) if a != b and random.random() < 0.5] or [(0, 1)]
+    source, target = np.array(flows).T
+    users = np.zeros(len(network.capacity))
+    for a, b in flows:
+        users[way(network, a, b)] += 1
+    grants = network.single_connection[network.region[source], network.region[target]]
+    together = [min(network.capacity[way(network, a, b)] / users[way(network, a, b)]) for a, b in flows]
+    alone = [min(network.capacity[way(network, a, b)]) for a, b in flows]
+    np.testing.assert_allclose(paths.rates(source, target), np.minimum(together, grants))
+    np.testing.assert_allclose(paths.alone(source, target), np.minimum(alone, grants))
+
+
+@pytest.mark.parametrize("name", ["ring", "halving_doubling", "tree", "butterfly", "sharded_server", "hierarchical", "nccl"])
+def test_half_a_million_hosts_are_priced_while_one_waits(name):
+    # Tenths of a second, and never lists of pairs; the limit is far above, for machines that are busy.
+    tiers = [Tier(name="node", size=8, uplink=1e6, downlink=1e6, latency=1e-3)]
+    network = star(500_000, tiers=tiers)
+    began = time.perf_counter()
+    assert 0 < price(ALL[name], network) < math.inf
+    assert time.perf_counter() - began < 5

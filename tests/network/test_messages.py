@@ -4,11 +4,13 @@ The players here know only how each algorithm is described; a payload is a vecto
 some bytes.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_networks import load, pure, random_network, way
+from random_networks import load, one_way, pure, random_network, way
 
 from bench.network import download
 from bench.network.collectives import (
@@ -21,6 +23,7 @@ from bench.network.collectives import (
     all_gather,
     broadcast,
     exchange,
+    plan_seconds,
     reduce_scatter,
 )
 
@@ -36,13 +39,18 @@ class Hosts:
         self.values = np.random.default_rng(0).integers(1, 10**6, (len(members), len(self.sizes)))
         self.total = self.values.sum(0)
         self.bytes = np.zeros(len(network.capacity))
+        self.seconds = 0.0  # if each step begins when the one before is over
 
     def step(self, messages, add):
         """All (source rank, target rank, places) at once: what is sent is what was there before."""
         sent = [(target, places, self.values[source][places].copy()) for source, target, places in messages]
+        before, farthest = self.bytes.copy(), 0.0
         for source, target, places in messages:
-            if source != target:
-                self.bytes[way(self.network, self.members[source], self.members[target])] += self.sizes[places].sum()
+            if source != target and len(places):
+                ends = self.members[source], self.members[target]
+                self.bytes[way(self.network, *ends)] += self.sizes[places].sum()
+                farthest = max(farthest, one_way(self.network, *ends))
+        self.seconds += farthest + ((self.bytes - before) / self.network.capacity).max()
         for target, places, values in sent:
             self.values[target][places] = values + (self.values[target][places] if add else 0)
 
@@ -132,7 +140,10 @@ def play_sharded_server(hosts):
 def play_hierarchical(hosts):
     """Shards as many as the largest group has members; in a group they go to its members in blocks."""
     network = hosts.network
-    group = network.tiers[-1].group[hosts.members] if network.tiers else np.zeros(len(hosts.members), int)
+    if len(network.region_latency) > 1:
+        group = network.region[hosts.members]
+    else:
+        group = network.tiers[-1].group[hosts.members] if network.tiers else np.zeros(len(hosts.members), int)
     groups = [np.flatnonzero(group == number) for number in np.unique(group)]
     if len(groups) == 1 or max(map(len, groups)) == 1:
         return play_ring(hosts)
@@ -175,6 +186,46 @@ def test_the_players_all_end_with_the_sum_and_load_each_link_as_the_code_says(na
     carried = load(collective.all_reduce(pure(network), members, 8.4e6), len(network.capacity))
     # Rings between groups play with whole numbers: a shard of at least 105 is not always divisible.
     np.testing.assert_allclose(carried, hosts.bytes, rtol=0.01 if name == "hierarchical" else 1e-9, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["halving_doubling", "server", "sharded_server"])
+@settings(max_examples=40, deadline=None)
+@given(st.integers(2, 8), st.integers(0, 10**6))
+def test_what_goes_in_rounds_costs_each_rounds_farthest_message_and_fullest_link(name, n, seed):
+    collective, play = ALGORITHMS[name]
+    random = np.random.default_rng(seed)
+    network = random_network(random, n)
+    network = replace(network, single_connection=np.full_like(network.single_connection, np.inf))
+    members = random.permutation(n)
+    hosts = Hosts(network, members, 8.4e6)
+    play(hosts)
+    plan = collective.all_reduce(pure(network), members, 8.4e6)
+    assert plan_seconds(plan, network.capacity) == pytest.approx(hosts.seconds)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 8), st.integers(0, 10**6))
+def test_a_tree_costs_the_way_of_its_first_chunk_up_and_down_and_its_fullest_link(n, seed):
+    random = np.random.default_rng(seed)
+    network = random_network(random, n, tiers=False)
+    network.region_link[:] = -1  # so that who shares a link with whom is seen from the tree: children share their parent's
+    network = replace(network, single_connection=np.full_like(network.single_connection, np.inf))
+    members = random.permutation(n)
+    capacity, slowest = network.capacity, 0.0
+    for name in (lambda rank: rank, lambda rank: n - 1 - rank if n % 2 == 0 else (rank - 1) % n):
+        edges = [(members[name(child)], members[name(parent)]) for child, parent in in_order_tree(1, n, 0)]
+        children = {parent: sum(above == parent for _, above in edges) for _, parent in edges}
+        up, down = {edges[0][1]: 0.0}, {edges[0][1]: 0.0}  # between the root and each host
+        for child, parent in edges:
+            sharing = children[parent]
+            rates = min(capacity[child], capacity[n + parent] / sharing), min(capacity[parent] / sharing, capacity[n + child])
+            up[child] = up[parent] + one_way(network, child, parent) + 1e5 / rates[0]
+            down[child] = down[parent] + one_way(network, parent, child) + 1e5 / rates[1]
+        slowest = max(slowest, max(up.values()) + max(down.values()))
+    hosts = Hosts(network, members, 8.4e6)
+    play_tree(hosts)
+    plan = Tree(chunk=1e5).all_reduce(pure(network), members, 8.4e6)
+    assert plan_seconds(plan, capacity) == pytest.approx(slowest + (hosts.bytes / capacity).max())
 
 
 @settings(max_examples=60, deadline=None)
@@ -226,6 +277,8 @@ def test_the_parts_of_algorithms_move_what_their_names_say(n, seed):
     assert (hosts.values == first).all()
     plan = broadcast(paths, members, 1e6)
     assert len(plan) == rounds
+    if np.isinf(network.single_connection).all():
+        assert plan_seconds(plan, network.capacity) == pytest.approx(hosts.seconds)
     np.testing.assert_allclose(load(plan, len(hosts.bytes)), hosts.bytes)
 
     hosts = Hosts(network, members, 1e6)

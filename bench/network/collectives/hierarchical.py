@@ -13,12 +13,13 @@ from bench.network.transfer import Floats, Ints, Transfer
 class Hierarchical:
     """A reduce-scatter in each group of `tier`; rings between groups, one for each shard; an all-gather in each group.
 
-    All groups work at once. There are as many shards as the largest group has members; in a smaller group some members have
-    more than one. Where the network has no such groups, or only one holds members, it is a plain ring.
+    The tier is one of the network's by name, or `region`; where none is named, the regions or else the outermost. All groups
+    work at once. There are as many shards as the largest group has members; in a smaller group some members have more than
+    one. Where the network has no such groups, or only one holds members, it is a plain ring.
     """
 
     def __init__(self, *, tier: str | None = None) -> None:
-        self.tier = tier  # None: the outermost one
+        self.tier = tier
 
     def all_reduce(self, paths: Paths, members: Ints, nbytes: float) -> Plan:
         if len(members) < 2:
@@ -41,14 +42,16 @@ class Hierarchical:
 
     def _groups(self, paths: Paths, members: Ints) -> tuple[Ints, Ints]:
         """The members sorted by their group, and how many are in each, without empty ones."""
-        tiers = {tier.name: tier for tier in paths.network.tiers}
+        tiers = {tier.name: tier.group for tier in paths.network.tiers}
+        if len(paths.network.region_latency) > 1:
+            tiers["region"] = paths.network.region
         if self.tier is not None and self.tier not in tiers:
             raise ConfError(
                 f"collective.tier must be one of the network's ({', '.join(tiers) or 'it has none'}), got '{self.tier}'"
             )
         if not tiers:
             return members, np.array([len(members)])
-        group = (tiers[self.tier] if self.tier else paths.network.tiers[-1]).group[members]
+        group = tiers[self.tier or list(tiers)[-1]][members]
         return members[np.argsort(group, kind="stable")], np.unique(group, return_counts=True)[1]
 
 

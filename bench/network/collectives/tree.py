@@ -28,15 +28,22 @@ class Tree:
         other = np.arange(n)[::-1] if n % 2 == 0 else (np.arange(n) - 1) % n
         child = members[1:], members[other[1:]]
         above = members[parent[1:]], members[other[parent[1:]]]
-        deepest = max(self._climb(paths, c, a, parent, nbytes) for c, a in zip(child, above, strict=True))
+        # A root has its first chunk when the farthest leaf's is there, and the farthest leaf has it again as much later.
+        there_and_back = max(
+            self._deepest(paths, c, a, parent, nbytes) + self._deepest(paths, a, c, parent, nbytes)
+            for c, a in zip(child, above, strict=True)
+        )
         low, high = np.concatenate(child), np.concatenate(above)
         source, target = np.concatenate([low, high]), np.concatenate([high, low])
-        return (paths.activity(source, target, nbytes / 2, nbytes, 2 * deepest),)
+        return (paths.activity(source, target, nbytes / 2, nbytes, there_and_back),)
 
-    def _climb(self, paths: Paths, child: Ints, above: Ints, parent: Ints, nbytes: float) -> float:
-        """Seconds in which the first chunk climbs from the leaf that is farthest from the root, in time."""
+    def _deepest(self, paths: Paths, source: Ints, target: Ints, parent: Ints, nbytes: float) -> float:
+        """Seconds of a first chunk between the root and the leaf that is farthest in time.
+
+        Over a tree of `parent`, (n,), with a hop from source to target, (n-1,), between each place but the root and its parent.
+        """
         chunk = min(self.chunk, nbytes / 2)
-        up: Floats = np.concatenate([[0.0], paths.latency(child, above) + chunk / paths.rates(child, above)])
+        up: Floats = np.concatenate([[0.0], paths.latency(source, target) + chunk / paths.rates(source, target)])
         ancestor = parent.copy()
         while ancestor.any():  # pointer doubling: log2 of the depth
             up = up + up[ancestor]
