@@ -107,7 +107,10 @@ def _setting(error: ConfigCompositionException, conf: Path) -> str:
         if str(getattr(error.__cause__, "full_key", field)).startswith(f"{field}."):
             return f"{field} has other entries: add one with '+{field}.NAME=VALUE', drop one with '~{field}.NAME'"
         group = field.partition(".")[0]
-        return f"{field} is a setting of another preset of {group} than the one that was chosen"
+        # Presets without a class of their own are all of one kind, and take each other's settings.
+        one_kind = not any("_target_" in path.read_text() for path in (conf / group).glob("*.yaml"))
+        hint = f"; '+{field}=VALUE' adds it" if one_kind else ""
+        return f"{field} is a setting of another preset of {group} than the one that was chosen{hint}"
     return f"{field} is not a setting of this run{did_you_mean(field, known)}"
 
 

@@ -10,6 +10,7 @@ from bench.network import Changes, Fluid, Paths, download
 from bench.timeline import Ledger
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
 class Roster:
@@ -25,7 +26,7 @@ class Roster:
         ranks = np.arange(paths.network.workers)
         self.active = churn.starts_up(seed, ranks)  # (W,) takes part in the round under way
         self.until = churn.seconds(seed, ranks, self.active, np.zeros_like(ranks))  # (W,) end of the current interval
-        self.fluid = Fluid(paths.network.capacity)
+        self.fluid = Fluid(paths.network.capacity, changes)
         self._churn, self._paths, self._state_bytes = churn, paths, state_bytes
         self._ledger, self._seed = ledger, seed
         self._interval = np.zeros_like(ranks)  # (W,) number of the current up or down interval
@@ -36,6 +37,7 @@ class Roster:
         self._downloader: dict[int, int] = {}  # and back
         self._changes = [(float(self.until[rank]), int(rank)) for rank in ranks[~self.active]]
         self._changes.sort()
+        self._next_drop: float | None = None  # None: to be found out
 
     @property
     def now(self) -> float:
@@ -54,13 +56,21 @@ class Roster:
         self.fluid.advance(to)
         return ended
 
-    def leave(self, ranks: Ints) -> NDArray[np.float64]:
-        """Active `ranks` drop out at the end of their current interval, or now if it has passed; returns when, (n,)."""
+    def next_drop(self) -> float:
+        """The virtual second at which the first of those who take part drops out."""
+        if self._next_drop is None:
+            self._next_drop = float(self.until[self.active].min(initial=np.inf))
+        return self._next_drop
+
+    def drop(self, by: float) -> tuple[Ints, Floats]:
+        """Of those who take part, all who drop out up to the second `by` do; returns who, (n,), and when."""
+        ranks = np.flatnonzero(self.active & (self.until <= by))
+        begin = self.until[ranks]
         self.active[ranks] = False
-        begin = np.maximum(self.until[ranks], self.now)
         self._charged[ranks] = begin
         self._next_interval(ranks, begin)
-        return begin
+        self._next_drop = None
+        return ranks, begin
 
     def join(self) -> NDArray[np.bool_]:
         """Admit to the next round everybody who is back with state; returns who that is, (W,)."""
@@ -68,6 +78,7 @@ class Roster:
         self._ledger.charge("recovering", joining, self.now - self._charged[joining])
         self._recovered[joining] = False
         self.active[joining] = True
+        self._next_drop = None
         joined = np.zeros(len(self.active), bool)
         joined[joining] = True
         return joined
@@ -116,7 +127,7 @@ class Roster:
         self._ledger.charge("recovering" if self._up[rank] else "down", rank, seconds)
         self._charged[rank] = self.now
 
-    def _next_interval(self, ranks: Ints, begin: NDArray[np.float64]) -> None:
+    def _next_interval(self, ranks: Ints, begin: Floats) -> None:
         self._interval[ranks] += 1
         self._up[ranks] = ~self._up[ranks]
         length = self._churn.seconds(self._seed, ranks, self._up[ranks], self._interval[ranks])

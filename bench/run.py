@@ -77,7 +77,7 @@ class Run:
         seconds = timeline.virtual_seconds
         row: Row = {
             "steps": sum(timeline.schedule.steps),
-            "rounds": len(timeline.schedule),
+            "rounds": len(timeline.round_end),
             "counted_steps": timeline.counted_steps,
             "tokens": tokens,
             "virtual_seconds": seconds,

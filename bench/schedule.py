@@ -10,17 +10,17 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Round:
-    """The local steps between two synchronisations, and whose result entered the second."""
+class Entry:
+    """One reduction: the local steps since the one before it began, perhaps none, and whose work of those steps it carried."""
 
     steps: int
-    counted: Mask  # (W,) finished in time and stayed to the end
-    joined: Mask  # (W,) came back before this round, with state downloaded from the others
+    counted: Mask  # (W,) finished in time and stayed until the reduction was over
+    joined: Mask  # (W,) of those, who came back before these steps, with state downloaded from the others
 
 
 @dataclass
 class Schedule:
-    """The rounds of a run, in order. Masks are kept packed: a million workers take 250 kB a round."""
+    """The reductions of a run, in the order in which they began. Masks are kept packed: a million workers take 250 kB each."""
 
     workers: int
     steps: list[int] = field(default_factory=list)
@@ -33,12 +33,50 @@ class Schedule:
     def __len__(self) -> int:
         return len(self.steps)
 
-    def __getitem__(self, index: int) -> Round:
+    def __getitem__(self, index: int) -> Entry:
         packed = np.frombuffer(self._masks[index], np.uint8).reshape(2, -1)
         counted, joined = np.unpackbits(packed, axis=1, count=self.workers).astype(bool)
-        return Round(self.steps[index], counted, joined)
+        return Entry(self.steps[index], counted, joined)
+
+    def segment(self, index: int) -> list[Entry]:
+        """The entry `index`, and those after it that send work of the same steps: no step lies between them."""
+        entries = [self[index]]
+        while index + len(entries) < len(self) and self.steps[index + len(entries)] == 0:
+            entries.append(self[index + len(entries)])
+        return entries
 
     def digest(self) -> str:
         """A name for this schedule: equal schedules, whatever world they come from, train the same model."""
         text = repr((self.workers, self.steps)).encode() + b"".join(self._masks)
         return hashlib.sha256(text).hexdigest()
+
+
+class Recorder:
+    """Writes a schedule as reductions begin and, in any order, end."""
+
+    def __init__(self, workers: int) -> None:
+        self.schedule = Schedule(workers)
+        self._steps: list[int] = []  # of every reduction that began
+        self._joined: dict[int, Mask] = {}  # who came back before each; only where somebody did
+        self._counted: dict[int, Mask] = {}  # of those that ended before an earlier one did
+        self._returned = np.zeros(workers, bool)  # (W,) back, and has not counted yet
+
+    def join(self, joined: Mask, index: int | None = None) -> None:
+        """Those came back before the steps of the reduction `index`, the next one to begin unless it is given."""
+        if joined.any():
+            index = len(self._steps) if index is None else index
+            self._joined[index] = self._joined.get(index, False) | joined
+
+    def begin(self, steps: int) -> int:
+        """A reduction begins, `steps` after the one before; returns its index."""
+        self._steps.append(steps)
+        return len(self._steps) - 1
+
+    def end(self, index: int, counted: Mask) -> None:
+        """A reduction is over."""
+        self._counted[index] = counted
+        while (next_ := len(self.schedule)) in self._counted:
+            counted = self._counted.pop(next_)
+            self._returned |= self._joined.pop(next_, False)
+            self.schedule.append(self._steps[next_], counted, self._returned & counted)
+            self._returned &= ~counted

@@ -6,15 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
+from torch import Tensor
 
 from bench.algorithm import Algorithm, AllReduce, Backward, Train
+from bench.clocks import Clocks, Segment
 from bench.codec import Codec
 from bench.devices import jittered_steps, step_seconds
 from bench.errors import FitError, VirtualTimeout
+from bench.lockstep import play
+from bench.reduction import Air, Reduction
 from bench.replicas import Replicas
 from bench.roster import Roster
 from bench.scenario import Scenario
-from bench.schedule import Schedule
+from bench.schedule import Recorder
 from bench.seeds import uniforms
 from bench.timeline import Ledger, Timeline
 from bench.units import seconds_text, size_text
@@ -33,16 +37,31 @@ class Workload:
     resident_bytes: float  # state and gradient: what must fit in a device's memory
 
 
+@dataclass
+class Started:
+    """An operation of the program, from the second at which its reduction begins."""
+
+    index: int  # in the schedule
+    steps: int  # that it ends
+    redo_steps: int  # to compute anew where all its work is lost
+    row: Tensor  # (1, P) of its payload
+    wire_bytes: int
+    codec_bytes: int  # through a device's memory to encode, and again to decode
+    reduction: Reduction | None = None
+
+
 class Simulator:
     """A lockstep interpreter: one program drives all workers, vectorised over them.
 
-    All workers begin a round together. Each computes; those that finish in time and stay up count; who drops out loses its
-    work since the last synchronisation, who is late does too but stays. A drop in the middle of an all-reduce makes the
-    others begin it anew without it. If nobody is left, the round is done again by those who return.
+    Each worker has a clock of its own. A reduction begins when its participation rule says so; a worker that has sent its
+    work goes on, up to a Wait for what is not over yet. Its seconds of work are charged when the reduction that carries it is
+    over. Who is late then loses what it did since the start before, and goes on with the others; who drops out loses all that
+    is not over. A drop makes the others begin anew what it is in. If nobody is left whose work would count, it is done again,
+    by those who are there and those who return: at once if the reduction had not begun, else where it is waited for.
     """
 
     def __init__(self, scenario: Scenario, workload: Workload, codec: Codec, max_virtual: float) -> None:
-        fleet = scenario.fleet
+        fleet, workers = scenario.fleet, scenario.workers
         short = workload.resident_bytes - fleet.memory  # (W,)
         if short.max() > 0:
             raise FitError(
@@ -51,7 +70,7 @@ class Simulator:
             )
         self.step_seconds = step_seconds(fleet, workload.flops, workload.traffic_bytes)  # (W,)
         self._scenario, self._codec, self._max_virtual = scenario, codec, max_virtual
-        self._ledger = Ledger(scenario.workers)
+        self._ledger = Ledger(workers)
         self._roster = Roster(
             churn=scenario.churn,
             paths=scenario.paths,
@@ -60,146 +79,168 @@ class Simulator:
             ledger=self._ledger,
             seed=scenario.seed,
         )
-        self._schedule = Schedule(scenario.workers)
+        self._air = Air(self._roster, self._ledger, scenario.all_reduce)
+        self._recorder = Recorder(workers)
         self._round_end: list[float] = []
+        self._round_steps: list[int] = []
         self._counted_steps = 0
         self._draws = 0  # of step jitter
-        self._joined = np.zeros(scenario.workers, bool)
+        self._clocks = Clocks(self._roster, self._ledger)
+        self._segment = Segment(workers)
+        self._redo_steps = 0  # of the last segment that had any
 
     def run(
         self, algorithm: Algorithm, replicas: Replicas, steps: int, progress: Callable[[int], None] = lambda done: None
     ) -> Timeline:
-        """The timeline of at least `steps` program steps, ending with a synchronisation; calls `progress(steps done)`.
+        """The timeline of at least `steps` program steps, in whole rounds; calls `progress(steps done)`.
 
         Raises VirtualTimeout where that takes more than the limit of virtual seconds.
         """
-        program = algorithm.run(replicas)
-        operation = next(program)
-        done = pending = 0
-        synchronised = False  # the round's first reduction is over
-        while True:
-            match operation:
-                case Train() | Backward():
-                    if synchronised:
-                        if done >= steps:
-                            break
-                        self._joined |= self._roster.join()
-                        synchronised = False
-                    pending += operation.steps if isinstance(operation, Train) else 1
-                    answer = replicas.params if isinstance(operation, Backward) else None
-                case AllReduce():
-                    counted = self._reduce(pending, operation)
-                    if synchronised:
-                        self._round_end[-1] = self._roster.now
-                    else:
-                        self._end_round(pending, counted)
-                        done, pending, synchronised = done + pending, 0, True
-                        progress(done)
-                    answer = operation.payload[:1]
-            operation = program.send(answer)
-        program.close()
+        self._replicas, self._least_steps, self._progress = replicas, steps, progress
+        play(algorithm.run(replicas), self)
         return self._timeline()
 
-    def _end_round(self, steps: int, counted: Ints) -> None:
-        mask = np.zeros(self._scenario.workers, bool)
-        mask[counted] = True
-        self._schedule.append(steps, mask, self._joined & mask)
-        self._joined &= ~mask
-        self._counted_steps += steps * len(counted)
-        self._round_end.append(self._roster.now)
+    def compute(self, operation: Train | Backward) -> Tensor | None:
+        """The clocks are moved by the next operation that asks where they are."""
+        segment = self._segment
+        if not segment.steps:
+            segment.void[:] = False
+        steps = operation.steps if isinstance(operation, Train) else 1
+        segment.steps += steps
+        segment.pending += steps
+        return self._replicas.params if isinstance(operation, Backward) else None
 
-    def _reduce(self, steps: int, operation: AllReduce) -> Ints:
-        """`steps` of compute, then the reduction, again until somebody's work counts; returns whose did."""
+    def start(self, operation: AllReduce) -> Started:
+        """Go on to the second at which the reduction begins."""
         row = operation.payload[:1]
-        encoded = self._codec.encode(row)
-        wire_bytes = sum(part.nbytes for part in encoded)
+        wire_bytes = sum(part.nbytes for part in self._codec.encode(row))
         # A codec that changes anything reads one form and writes the other, through the device's memory.
         codec_bytes = 0 if self._codec.exact else row.nbytes + wire_bytes
-        codec_seconds = codec_bytes / self._scenario.fleet.memory_bandwidth  # (W,)
-        while (counted := self._attempt(steps, codec_seconds, wire_bytes)) is None:
-            if not self._roster.active.any():
-                self._roster.wait_for_somebody(self._max_virtual)
-            self._check_limit()
-            self._joined |= self._roster.join()
-        self._check_limit()
-        return counted
+        segment, self._segment = self._segment, Segment(self._scenario.workers)
+        self._redo_steps = segment.steps or self._redo_steps
+        index = self._recorder.begin(segment.steps)
+        started = Started(index, segment.steps, self._redo_steps, row, wire_bytes, codec_bytes)
+        reduction = self._attempt(started, segment)
+        if reduction is None:
+            self._clocks.discard(self._present(), segment)
+            reduction = self._redo(started)
+        self._fly(started, reduction)
+        return started
 
-    def _attempt(self, steps: int, codec_seconds: Floats, wire_bytes: float) -> Ints | None:
-        """One try at a round; returns the ranks that counted, or None if none did."""
-        roster, charge = self._roster, self._ledger.charge
-        start = roster.now
-        ranks = np.flatnonzero(roster.active)  # (n,)
-        compute = self._compute_seconds(ranks, steps)
-        ready = start + compute + codec_seconds[ranks]  # encoded
-        begin = self._begin(ranks, ready, start)
-        stays = roster.until[ranks] > begin
-        left = self._lose(ranks[~stays], start)
-        if not stays.any():
-            roster.advance(left.max(initial=start))  # the round is over when the last of them has gone
+    def wait(self, started: Started) -> Tensor:
+        """Go on to the second at which the reduction is over."""
+        segment = self._segment
+        if segment.pending:
+            ranks = self._present()
+            self._clocks.compute(ranks, self._compute_seconds(ranks, segment.pending), segment)
+            segment.pending = 0
+        while (reduction := self._land(started)).lost:
+            self._fly(started, self._redo(started))
+        ranks = self._present()
+        self._clocks.receive(ranks, reduction, self._codec_seconds(ranks, started), segment)
+        counted = np.zeros(self._scenario.workers, bool)
+        counted[reduction.senders] = True
+        self._recorder.end(started.index, counted)
+        self._counted_steps += started.steps * len(reduction.senders)
+        return started.row
+
+    def end_round(self, steps: int) -> bool:
+        """Note where the clocks are, and admit who is back."""
+        end = self._clocks.last()
+        self._check_limit(end)
+        self._round_end.append(end)
+        self._round_steps.append(steps)
+        self._progress(steps)
+        if steps < self._least_steps:
+            self._admit()
+            return False
+        return True
+
+    def _attempt(self, started: Started, segment: Segment) -> Reduction | None:
+        """The reduction of those whose work of `segment` is ready when it begins, or None if all of them drop out before."""
+        ranks = self._present()  # (n,)
+        able = ~segment.void[ranks]
+        compute, encode = self._compute_seconds(ranks, segment.pending), self._codec_seconds(ranks, started)
+        ready = self._clocks.busy[ranks] + compute + encode
+        begin = self._begin(ranks[able], ready[able])
+        if begin == np.inf:
+            self._advance(self._roster.until[ranks[able]].max(initial=self._roster.now))
             return None
-        ranks, compute, ready = ranks[stays], compute[stays], ready[stays]
-        roster.advance(begin)
+        self._advance(max(begin, self._roster.now))  # in the order in which they are started
+        stays = self._roster.active[ranks]
+        on_time = stays & able & (ready <= self._roster.now)
+        self._clocks.discard(ranks[stays & ~on_time], segment)
+        chosen = slice(None) if on_time.all() else on_time  # a million need no copies
+        senders = ranks[chosen]
+        self._clocks.busy[senders] = ready[chosen]
+        return Reduction(
+            nbytes=started.wire_bytes,
+            members=ranks[stays] if len(senders) < len(ranks) else ranks,
+            senders=senders,
+            compute=segment.computed[senders] + compute[chosen],
+            codec=segment.coded[senders] + encode[chosen],
+            begun=self._roster.now,
+        )
 
-        kept, wasted, latency, bandwidth = self._ring(ranks, wire_bytes, start)
-        ranks, compute, ready = ranks[kept], compute[kept], ready[kept]
-        on_time = ready <= begin
-        if not on_time.any():
-            # Only late ones are left: there is nothing to aggregate, and the round is done again.
-            charge("discarded", ranks, roster.now - start)
-            return None
-        decode = codec_seconds[ranks]
-        roster.advance(roster.now + decode.max())
-        counted, late = ranks[on_time], ranks[~on_time]
-        charge("compute", counted, compute[on_time])
-        charge("codec", counted, codec_seconds[counted])
-        charge("straggler_wait", counted, begin - ready[on_time])
-        charge("discarded", late, begin - start)
-        charge("discarded", ranks, wasted)
-        charge("latency", ranks, latency)
-        charge("bandwidth", ranks, bandwidth)
-        charge("codec", ranks, decode)
-        charge("straggler_wait", ranks, decode.max() - decode)
-        return counted
-
-    def _begin(self, ranks: Ints, ready: Floats, start: float) -> float:
-        """The second at which the reduction begins, infinity if nobody lives to be ready."""
-        until = np.maximum(self._roster.until[ranks], start)
+    def _begin(self, ranks: Ints, ready: Floats) -> float:
+        """The second at which the reduction of those of `ranks` that are `ready` begins, infinity if none lives to be."""
+        until = self._roster.until[ranks]
         lives = until > ready
         if not lives.any():
             return np.inf
-        begin = self._scenario.participation.begin(ready, until, start)
+        begin = self._scenario.participation.begin(ready, until, self._clocks.busy[ranks].max())
         if not (lives & (ready <= begin) & (until > begin)).any():
             # All that were ready dropped out while they waited: the next one to be ready begins.
             begin = float(ready[lives & (ready > begin)].min(initial=np.inf))
         return begin
 
-    def _ring(self, ranks: Ints, nbytes: float, start: float) -> tuple[NDArray[np.bool_], float, float, float]:
-        """The ring among `ranks`, begun anew without whoever drops out of it.
+    def _redo(self, started: Started) -> Reduction:
+        """All its work is lost: who is there, or comes back, computes it anew until somebody's is ready."""
+        while True:
+            work = Segment(self._scenario.workers, started.redo_steps)
+            self._clocks.discard(self._present(), work)  # the time up to now
+            if not self._roster.active.any():
+                self._roster.wait_for_somebody(self._max_virtual)
+            self._check_limit(self._roster.now)
+            self._admit(started.index)
+            reduction = self._attempt(started, work)
+            if reduction is not None:
+                return reduction
 
-        Returns who stayed, (n,), and seconds: wasted on broken attempts, of latency, and of bandwidth.
-        """
-        roster, kept, wasted = self._roster, np.ones(len(ranks), bool), 0.0
-        while kept.any():
-            self._check_limit()
-            begin = roster.now
-            (transfer,) = self._scenario.all_reduce(ranks[kept], nbytes)
-            number = roster.fluid.start(transfer)
-            drop = roster.until[ranks[kept]].min()
-            while roster.now < drop:
-                if number in roster.advance(min(roster.next_event(), drop)):
-                    return kept, wasted, transfer.latency, roster.now - (begin + transfer.latency)
-            roster.fluid.cancel(number)
-            gone = kept & (roster.until[ranks] <= roster.now)
-            self._lose(ranks[gone], start)
-            kept &= ~gone
-            wasted += roster.now - begin
-        return kept, wasted, 0.0, 0.0
+    def _fly(self, started: Started, reduction: Reduction) -> None:
+        started.reduction = reduction
+        self._air.begin(reduction)
+        if not self._segment.steps:
+            # Should another start follow at once, it sends of the same work.
+            self._segment.void[reduction.members] = True
+            self._segment.void[reduction.senders] = False
 
-    def _lose(self, ranks: Ints, start: float) -> Floats:
-        """`ranks` drop out, and with them what they did since `start`; returns when they do."""
-        left = self._roster.leave(ranks)
-        self._ledger.charge("discarded", ranks, left - start)
-        return left
+    def _land(self, started: Started) -> Reduction:
+        """The reduction when it is over, or lost."""
+        assert started.reduction is not None
+        while started.reduction.in_the_air:
+            self._check_limit(self._roster.now)
+            self._air.happen()
+        self._check_limit(self._roster.now)
+        return started.reduction
+
+    def _admit(self, index: int | None = None) -> None:
+        """Who is back takes part from now on: in the operation `index` of the schedule, the next one unless it is given."""
+        joined = self._roster.join()
+        self._clocks.busy[joined] = self._roster.now
+        segment = self._segment
+        segment.computed[joined] = segment.coded[joined] = 0.0
+        segment.void[joined] = segment.steps > 0
+        self._recorder.join(joined, index)
+
+    def _present(self) -> Ints:
+        return np.flatnonzero(self._roster.active)
+
+    def _codec_seconds(self, ranks: Ints, started: Started) -> Floats:
+        """Seconds in which each of `ranks` encodes a payload, or decodes one."""
+        if not started.codec_bytes:
+            return np.zeros(len(ranks))
+        return started.codec_bytes / self._scenario.fleet.memory_bandwidth[ranks]
 
     def _compute_seconds(self, ranks: Ints, steps: int) -> Floats:
         """Seconds in which each of `ranks` takes `steps` steps, jitter drawn from the stream (seed, "jitter")."""
@@ -211,22 +252,32 @@ class Simulator:
         self._draws += 1
         return seconds
 
-    def _check_limit(self) -> None:
-        if self._roster.now >= self._max_virtual:
+    def _advance(self, to: float) -> None:
+        self._air.advance(min(to, self._max_virtual))
+        self._check_limit(self._roster.now)
+
+    def _check_limit(self, second: float) -> None:
+        if second >= self._max_virtual:
             raise VirtualTimeout(
-                f"after {len(self._schedule)} rounds the virtual clock passed max_virtual = {seconds_text(self._max_virtual)}"
+                f"after {len(self._round_end)} rounds the virtual clock passed max_virtual = {seconds_text(self._max_virtual)}"
             )
 
     def _timeline(self) -> Timeline:
-        self._roster.settle()
-        self._ledger.check(self._roster.now)
-        workers, carried = self._scenario.workers, self._roster.fluid.carried
+        """The run ends when the last worker is done, with what was left in the air; that belongs to the last round."""
+        roster = self._roster
+        self._advance(self._clocks.last())
+        self._clocks.settle(self._segment)
+        roster.settle()
+        self._ledger.check(roster.now)
+        self._round_end[-1] = roster.now
+        workers, carried = self._scenario.workers, roster.fluid.carried
         return Timeline(
-            virtual_seconds=self._roster.now,
+            virtual_seconds=roster.now,
             round_end=np.array(self._round_end),
+            round_steps=np.array(self._round_steps),
             counted_steps=self._counted_steps,
             sent=carried[:workers],
             received=carried[workers : 2 * workers],
             ledger=self._ledger,
-            schedule=self._schedule,
+            schedule=self._recorder.schedule,
         )

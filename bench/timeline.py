@@ -32,6 +32,10 @@ class Ledger:
         """Add `seconds` to one bucket of `ranks`, which are distinct."""
         self.seconds[bucket][ranks] += seconds
 
+    def fill(self, bucket: str, ranks: NDArray[np.integer], until: Floats) -> None:
+        """Charge to one bucket whatever the ledger of `ranks` lacks up to the seconds `until`, (n,)."""
+        self.charge(bucket, ranks, until - np.sum([seconds[ranks] for seconds in self.seconds.values()], axis=0))
+
     def check(self, virtual_seconds: float) -> None:
         """Every worker's buckets sum to the length of the run, or time was lost or counted twice."""
         sums = np.sum(list(self.seconds.values()), axis=0)
@@ -53,6 +57,7 @@ class Timeline:
 
     virtual_seconds: float
     round_end: Floats  # (rounds,) virtual second at which each round's result was there
+    round_steps: NDArray[np.int64]  # (rounds,) program steps that every worker had taken by then
     counted_steps: int  # worker-steps that entered the model
     sent: Floats  # (W,) bytes
     received: Floats  # (W,) bytes
@@ -63,7 +68,6 @@ class Timeline:
         """The virtual second at which the model of `steps` program steps was there; `steps` ends a round, or is 0."""
         if steps == 0:
             return 0.0
-        ends = np.cumsum(self.schedule.steps)
-        index = int(np.searchsorted(ends, steps))
-        assert index < len(ends) and ends[index] == steps, f"no round ends after {steps} steps"
+        index = int(np.searchsorted(self.round_steps, steps))
+        assert index < len(self.round_steps) and self.round_steps[index] == steps, f"no round ends after {steps} steps"
         return float(self.round_end[index])

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,10 +13,11 @@ from bench.algorithm import Algorithm, AllReduce, Backward, Train
 from bench.codec import Codec
 from bench.data import Corpus
 from bench.lanes import Lanes
+from bench.lockstep import play
 from bench.model import GPT
 from bench.optimizer import LearningRateSchedule, Optimizer
 from bench.replicas import Replicas
-from bench.schedule import Schedule
+from bench.schedule import Mask, Schedule
 
 
 @dataclass
@@ -43,7 +45,7 @@ class Trainer:
     """A lockstep interpreter with real tensors.
 
     Workers are trained in stacks of up to `stack`, each stack in a lane; the numbers depend on `stack` (only through the order
-    of sums) and not on the lanes. Workers whose round does not count are not trained: their work would be thrown away.
+    of sums) and not on the lanes. Workers whose work does not count are not trained: it would be thrown away.
     """
 
     def __init__(
@@ -73,44 +75,59 @@ class Trainer:
         progress: Callable[[int], None] = lambda done: None,
     ) -> Curve:
         """The curve of a whole schedule; calls `progress(steps done)`. Stops where the held-out loss is not finite."""
-        self._progress = progress
-        self._workers = schedule.workers
+        self._progress, self._schedule = progress, schedule
+        self._begun = 0  # reductions
+        self._taken = 0  # program steps
+        self._opened = -1  # the reduction for which a segment was opened last
+        self._joint = False
         self._counted_before: set[int] = set()
         copies = 1 if algorithm.identical_replicas else schedule.workers
         initial = self._model.initial(self._seed).to(self._device)
-        self.replicas = replicas = Replicas(initial.repeat(copies, 1), self._optimizer, self._lr_schedule)
+        self.replicas = Replicas(initial.repeat(copies, 1), self._optimizer, self._lr_schedule)
         # The mean of gradients is the gradient of the joint batch: no need to keep one for each worker.
-        self._joint = algorithm.identical_replicas and self._codec.exact and self._aggregator.linear
-        curve = Curve([0], [self.evaluate(replicas.consensus())])
-        program = algorithm.run(replicas)
-        operation = next(program)
-        for index in range(len(schedule)):
-            round_ = schedule[index]
-            counted = [int(rank) for rank in round_.counted.nonzero()[0]]
-            self._welcome(counted, [int(rank) for rank in round_.joined.nonzero()[0]])
-            synchronised = False
-            # A round is its compute and the reductions up to the next compute.
-            while not (synchronised and isinstance(operation, Train | Backward)):
-                match operation:
-                    case Train():
-                        self._train(counted, operation.steps)
-                        answer = None
-                    case Backward():
-                        answer = self._answer = self._gradients(counted)
-                    case AllReduce():
-                        answer = self._all_reduce(operation.payload, counted)
-                        synchronised = True
-                operation = program.send(answer)
-            done = replicas.step_index
-            last = index == len(schedule) - 1
-            if last or done - curve.steps[-1] >= self._evaluation.every:
-                curve.steps.append(done)
-                curve.losses.append(self.evaluate(replicas.consensus()))
-                if not math.isfinite(curve.losses[-1]):
-                    break
-            progress(done)
-        program.close()
-        return curve
+        self._may_join = algorithm.identical_replicas and self._codec.exact and self._aggregator.linear
+        self._curve = Curve([0], [self.evaluate(self.replicas.consensus())])
+        play(algorithm.run(self.replicas), self)
+        return self._curve
+
+    def compute(self, operation: Train | Backward) -> Tensor | None:
+        """The work of those whose work of this segment counts."""
+        if self._opened != self._begun:
+            self._open_segment()
+        if isinstance(operation, Train):
+            self._train(self._counted, operation.steps)
+            self._taken += operation.steps
+            return None
+        self._answer = self._gradients(self._counted)
+        self._taken += 1
+        return self._answer
+
+    def start(self, operation: AllReduce) -> Tensor:
+        """What everybody receives: each counted payload as it is now and as it comes out of the codec, aggregated; (1, P)."""
+        payload, counted = operation.payload, self._schedule[self._begun].counted
+        self._begun += 1
+        if self._joint:
+            assert payload.untyped_storage().data_ptr() == self._answer.untyped_storage().data_ptr(), (
+                "an algorithm whose replicas are identical must reduce what Backward answered, untouched: "
+                "that is the mean already; set identical_replicas = False where it does more"
+            )
+            return payload.clone()
+        return self._aggregator.aggregate(self._codec.decode(self._codec.encode(payload[_ranks(counted)])))
+
+    def wait(self, started: Tensor) -> Tensor:
+        """The schedule knew when the reduction began who would count."""
+        return started
+
+    def end_round(self, steps: int) -> bool:
+        """Evaluate where it is time to; the last round is that in which the schedule ends, or the loss is not finite."""
+        last = self._begun == len(self._schedule)
+        curve = self._curve
+        if last or steps - curve.steps[-1] >= self._evaluation.every:
+            curve.steps.append(steps)
+            curve.losses.append(self.evaluate(self.replicas.consensus()))
+            last |= not math.isfinite(curve.losses[-1])
+        self._progress(steps)
+        return last
 
     def evaluate(self, params: Tensor) -> float:
         """Held-out loss of one model, (1, P), in nats a token."""
@@ -122,29 +139,39 @@ class Trainer:
 
         return sum(self._lanes.run(loss, self._held_out.split(32))) / len(self._held_out)
 
+    def _open_segment(self) -> None:
+        """Who computes up to the start of the next reduction, with which optimizer state, and whether as one."""
+        entries = self._schedule.segment(self._begun)
+        counted = np.any([entry.counted for entry in entries], axis=0)
+        self._opened, self._counted = self._begun, _ranks(counted)
+        # Parts of a gradient may be reduced one by one, and some workers drop out in between.
+        self._joint = self._may_join and all(np.array_equal(entry.counted, counted) for entry in entries)
+        self._welcome(self._counted, _ranks(np.any([entry.joined for entry in entries], axis=0)))
+
     def _train(self, ranks: list[int], steps: int) -> None:
         """`steps` local steps of each of `ranks`."""
         first = self.replicas.step_index
 
         def train(stack: slice) -> None:
-            for step in range(first, first + steps):
+            for step in range(steps):
                 if self._lanes.stopping:
                     return
-                tokens = torch.stack([self._batch(rank, step) for rank in range(stack.start, stack.stop)])
+                batch = self._taken + step
+                tokens = torch.stack([self._batch(rank, batch) for rank in range(stack.start, stack.stop)])
                 gradient = self._gradient(self.replicas.params[stack], tokens)
-                self.replicas.step_rows(stack, gradient, step)
+                self.replicas.step_rows(stack, gradient, first + step)
                 if stack.start == ranks[0]:
-                    self._progress(step + 1)
+                    self._progress(batch + 1)
 
         self._lanes.run(train, _stacks(ranks, self._stack))
         self.replicas.step_index += steps
 
     def _gradients(self, ranks: list[int]) -> Tensor:
         """Gradients of one batch for each of all workers, (W, P), or of the joint batch of `ranks`, (1, P)."""
-        step, replicas = self.replicas.step_index, self.replicas
+        replicas = self.replicas
 
         def gradient(stack: slice) -> Tensor:
-            tokens = torch.stack([self._batch(rank, step) for rank in range(stack.start, stack.stop)])  # (n, B, T+1)
+            tokens = torch.stack([self._batch(rank, self._taken) for rank in range(stack.start, stack.stop)])  # (n, B, T+1)
             if self._joint:
                 tokens = tokens.flatten(0, 1)[None]  # (1, n*B, T+1)
                 return self._gradient(replicas.params, tokens) * (stack.stop - stack.start)
@@ -155,23 +182,13 @@ class Trainer:
         parts = self._lanes.run(gradient, stacks)
         if self._joint:
             return torch.stack(parts).sum(0) / len(ranks)
-        everyone = torch.zeros(self._workers, replicas.params.shape[1], device=self._device)
+        everyone = torch.zeros(self._schedule.workers, replicas.params.shape[1], device=self._device)
         for stack, part in zip(stacks, parts, strict=True):
             everyone[stack] = part
         return everyone
 
-    def _all_reduce(self, payload: Tensor, ranks: list[int]) -> Tensor:
-        """What everybody receives: each counted payload as it comes out of the codec, aggregated; (1, P)."""
-        if self._joint:
-            assert payload is self._answer, (
-                "an algorithm whose replicas are identical must reduce what Backward answered, untouched: "
-                "that is the mean already; set identical_replicas = False where it does more"
-            )
-            return payload
-        return self._aggregator.aggregate(self._codec.decode(self._codec.encode(payload[ranks])))
-
     def _welcome(self, counted: list[int], joined: list[int]) -> None:
-        """Those who came back have downloaded the optimizer state of one that counted in the last round, or at least stayed."""
+        """Those who came back have downloaded the optimizer state of one that counted last time, or at least stayed."""
         stayed = [rank for rank in counted if rank not in joined]
         fresh = [rank for rank in stayed if rank in self._counted_before] or stayed
         if joined and fresh and len(self.replicas.params) > 1:
@@ -189,6 +206,10 @@ class Trainer:
         losses = self._model.losses(views, tokens)
         parts = torch.autograd.grad(losses.sum(), list(views.values()))
         return torch.cat([part.flatten(1) for part in parts], dim=1)
+
+
+def _ranks(mask: Mask) -> list[int]:
+    return [int(rank) for rank in mask.nonzero()[0]]
 
 
 def _stacks(ranks: list[int], size: int) -> list[slice]:

@@ -14,16 +14,19 @@ FLOORS = (
     ("", "units", "seeds", "errors", "mixture", "build"),  # "" is bench/__init__.py
     NUMPY_HALF + TORCH_HALF,
     ("algorithm",),
-    ("scenario", "world", "schedule", "timeline", "roster", "simulator", "trainer"),
+    ("scenario", "world", "schedule", "timeline", "roster", "reduction", "clocks", "lockstep", "simulator", "trainer"),
     ("record",),
-    ("progress", "run", "job", "report", "sweep", "explain", "__main__"),
+    ("progress", "run", "job", "report", "reference", "sweep", "explain", "__main__"),
 )
 """Bottom to top. Modules of one floor may import each other, save across the halves, and never in a circle."""
 
 STRANGERS = {
-    "trainer": ("simulator", "timeline", "roster", "scenario", "world"),  # what, not when
+    "trainer": ("simulator", "timeline", "roster", "reduction", "clocks", "scenario", "world"),  # what, not when
     "simulator": ("trainer", "data", "model", "aggregator", "lanes"),  # when, not what
     "roster": ("trainer", "data", "model"),
+    "reduction": ("trainer", "data", "model"),
+    "clocks": ("trainer", "data", "model"),
+    "lockstep": ("simulator", "trainer", "scenario", "schedule"),  # the program, and neither meaning
 } | {part: (*(TORCH_HALF if part in NUMPY_HALF else NUMPY_HALF),) for part in NUMPY_HALF + TORCH_HALF}
 
 LIGHT = (
@@ -36,6 +39,8 @@ LIGHT = (
     "schedule",
     "timeline",
     "roster",
+    "reduction",
+    "clocks",
     "record",
     "explain",
     "sweep",

@@ -32,9 +32,9 @@ def prepared(folder, *overrides):
 
 @pytest.fixture(scope="module")
 def columns(tmp_path_factory):
-    """Two workers of 50 TFLOP/s reached, uplinks of 1 GB/s, 10 ms to the switch, DDP, no jitter."""
+    """Two workers of 50 TFLOP/s reached, uplinks of 1 GB/s, 10 ms to the switch, a plain ring, DDP, no jitter."""
     devices = ["devices.jitter=0", "catalogue.h100_sxm.efficiency=0.5", "catalogue.h100_sxm.peak=100 TFLOP/s"]
-    links = ["network.uplink=1 GB/s", "network.downlink=2 GB/s", "network.last_mile=10 ms"]
+    links = ["network.uplink=1 GB/s", "network.downlink=2 GB/s", "network.last_mile=10 ms", "transport=none", "collective=ring"]
     shape = ["timed_as.layers=2", "timed_as.width=64", "timed_as.vocabulary=256", "timed_as.context=64", "timed_as.heads=2"]
     return prepared(tmp_path_factory.mktemp("run"), "algorithm=ddp", *devices, *links, *shape).columns()
 
@@ -67,7 +67,7 @@ def test_each_evaluation_stands_at_the_second_of_its_round(columns):
 
 def test_what_was_sent_is_not_what_was_received(tmp_path):
     # A returner only receives: churn makes the two differ.
-    churn = ["scenario=volunteer_home", "workers=4", "churn=exponential", "churn.up=40 min", "churn.down=1 min", "train=false"]
+    churn = ["scenario=volunteer_home", "workers=4", "churn=exponential", "churn.up=10 min", "churn.down=1 min", "train=false"]
     row = prepared(tmp_path, *churn).columns()
     assert row["received_bytes"] > row["sent_bytes"] > 0
 

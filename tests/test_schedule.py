@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.schedule import Schedule
+from bench.schedule import Recorder, Schedule
 
 rounds = st.integers(1, 20).flatmap(
     lambda workers: st.lists(
@@ -50,3 +50,47 @@ def test_rounds_come_back_as_they_went_in(entries):
 )
 def test_another_schedule_has_another_digest(other):
     assert of(other).digest() != of([(4, [True, True], [False, False])]).digest()
+
+
+def test_entries_of_the_same_steps_belong_together():
+    schedule = of([(steps, [True], [False]) for steps in (0, 4, 0, 0, 2, 0)])
+    assert [len(schedule.segment(index)) for index in range(6)] == [1, 3, 2, 1, 2, 1]
+
+
+masks = st.lists(st.booleans(), min_size=3, max_size=3).map(np.array)
+happenings = st.lists(st.tuples(st.integers(0, 4), masks, masks), min_size=1, max_size=6)
+
+
+@given(happenings, st.randoms())
+def test_reductions_may_end_in_any_order(entries, random):
+    def recorded(order):
+        recorder = Recorder(3)
+        for steps, _, joined in entries:
+            recorder.join(joined)
+            recorder.begin(steps)
+        for index in order:
+            recorder.end(index, entries[index][1])
+        return recorder.schedule
+
+    order = list(range(len(entries)))
+    expected = recorded(order)
+    random.shuffle(order)
+    assert recorded(order).digest() == expected.digest()
+    # Who came back is noted where it counts for the first time since.
+    waiting = np.zeros(3, bool)
+    for index, (steps, counted, joined) in enumerate(entries):
+        waiting |= joined
+        assert expected[index].steps == steps
+        assert expected[index].counted.tolist() == counted.tolist()
+        assert expected[index].joined.tolist() == (waiting & counted).tolist()
+        waiting &= ~counted
+
+
+def test_who_comes_back_for_a_reduction_that_is_done_again_joins_in_it():
+    recorder = Recorder(2)
+    everybody, second = np.array([True, True]), np.array([False, True])
+    first, later = recorder.begin(3), recorder.begin(2)
+    recorder.join(second, first)
+    recorder.end(later, everybody)
+    recorder.end(first, second)
+    assert [recorder.schedule[k].joined.tolist() for k in range(2)] == [[False, True], [False, False]]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from overlapped import BucketedDDP, DelayedDiLoCo, InTurns, Words
 from worlds import scenario, simulate
 
 from bench.algorithm.ddp import DDP
@@ -17,6 +18,15 @@ from bench.participation import Deadline, Quorum, WaitForAll
 
 positive = st.floats(0.05, 20.0)
 algorithms = st.sampled_from([DDP(), LocalSGD(sync_every=3), DiLoCo(sync_every=4, outer_lr=0.7, outer_momentum=0.9)])
+word = st.one_of(st.integers(1, 3), st.sampled_from("swla"))
+overlapped = st.one_of(
+    st.builds(DelayedDiLoCo, st.integers(1, 4)),
+    st.builds(BucketedDDP, st.floats(0.01, 0.99)),
+    st.builds(InTurns, st.integers(1, 3)),
+    # Whatever comes before, each time around something is computed, started and waited for.
+    st.lists(word, max_size=8).map(lambda words: Words((*words, 1, "s", "w"))),
+)
+programs = st.booleans().flatmap(lambda blocking: algorithms if blocking else overlapped)
 participations = st.one_of(
     st.just(WaitForAll()),
     st.floats(0.01, 1.0).map(Quorum),
@@ -40,7 +50,7 @@ def links(draw):
     return found
 
 
-@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     workers=st.integers(1, 7),
     speeds=st.lists(positive, min_size=1, max_size=3),
@@ -48,7 +58,7 @@ def links(draw):
     links=links(),
     churn=churns,
     participation=participations,
-    algorithm=algorithms,
+    algorithm=programs,
     codec=st.sampled_from([NoCodec(), BF16()]),
     seed=st.integers(0, 10**6),
 )
@@ -65,10 +75,22 @@ def test_every_worker_second_lies_in_exactly_one_bucket(
     for bucket, seconds in timeline.ledger.seconds.items():
         assert np.all(seconds >= -1e-9 * timeline.virtual_seconds), bucket
     # Computed seconds that are not discarded are those of the steps that count.
-    counted = sum(timeline.schedule[k].counted.sum() * timeline.schedule[k].steps for k in range(len(timeline.schedule)))
-    assert counted == timeline.counted_steps > 0
-    assert np.all(np.diff(timeline.round_end) > 0)
-    assert all(timeline.schedule[k].counted.any() for k in range(len(timeline.schedule)))
+    entries = [timeline.schedule[k] for k in range(len(timeline.schedule))]
+    assert sum(entry.counted.sum() * entry.steps for entry in entries) == timeline.counted_steps > 0
+    assert all(entry.counted.any() and not (entry.joined & ~entry.counted).any() for entry in entries)
+    if not jitter:
+        computed = sum(entry.counted * entry.steps for entry in entries) * np.resize(speeds, workers)
+        more = timeline.ledger.seconds["compute"] - computed
+        # A second reduction of the same steps, all of whose work is lost, is done again too.
+        assert np.all(more >= -1e-9 * timeline.virtual_seconds)
+        if all(timeline.schedule.steps) or isinstance(churn, AlwaysOn):
+            np.testing.assert_allclose(more, 0, atol=1e-9 * timeline.virtual_seconds)
+    assert np.all(np.diff(timeline.round_steps) > 0)
+    assert timeline.round_steps[-1] == sum(timeline.schedule.steps) >= 6
+    assert np.all(np.diff(timeline.round_end) >= 0)
+    if isinstance(algorithm, DDP | LocalSGD | DiLoCo):
+        assert np.all(np.diff(timeline.round_end) > 0)
+        assert len(timeline.round_end) == len(timeline.schedule)
     if isinstance(churn, AlwaysOn):
         lost = ("recovering", "down") if not isinstance(participation, WaitForAll) else ("recovering", "down", "discarded")
         assert all(timeline.ledger.seconds[bucket].sum() == 0 for bucket in lost)
@@ -116,8 +138,21 @@ def test_while_nobody_drops_better_links_never_cost_time_and_free_ones_take_none
     assert ideal.schedule.digest() == as_it_is.schedule.digest()  # so that one training serves both
 
 
+@settings(max_examples=150, deadline=None)
+@given(workers=st.integers(1, 7), links=links(), algorithm=programs, seed=st.integers(0, 10**6))
+def test_while_nobody_drops_links_change_no_schedule_and_free_ones_take_no_time(workers, links, algorithm, seed):
+    world = scenario(workers, speeds=[1, 3], seed=seed, **links)
+    as_it_is = simulate(algorithm, world, steps=6)
+    world.network.capacity[:], world.network.last_mile[:] = np.inf, 0.0
+    ideal = simulate(algorithm, world, steps=6)
+    assert ideal.ledger.seconds["bandwidth"].sum() == ideal.ledger.seconds["latency"].sum() == 0
+    assert ideal.virtual_seconds == pytest.approx(sum(ideal.schedule.steps) * (3 if workers > 1 else 1))
+    assert ideal.virtual_seconds <= as_it_is.virtual_seconds * (1 + 1e-12)
+    assert ideal.schedule.digest() == as_it_is.schedule.digest()
+
+
 @settings(max_examples=50, deadline=None)
-@given(links=links(), churn=churns, participation=participations, algorithm=algorithms, seed=st.integers(0, 10**6))
+@given(links=links(), churn=churns, participation=participations, algorithm=programs, seed=st.integers(0, 10**6))
 def test_equal_seeds_give_equal_runs(links, churn, participation, algorithm, seed):
     def run():
         world = scenario(5, speeds=[1, 3], jitter=0.3, churn=churn, participation=participation, seed=seed, **links)

@@ -31,7 +31,31 @@ class AllReduce:
     payload: Tensor
 
 
-Operation = Train | Backward | AllReduce
+@dataclass(frozen=True)
+class Start:
+    """Begin `operation` on its payload as it is now, and go on computing meanwhile. Answers its handle, at once.
+
+    An operation that is yielded by itself is started and waited for on the spot.
+    """
+
+    operation: AllReduce
+
+
+class Handle:
+    """Names one started operation; good for one Wait, in the program that started it."""
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Go on when the operation of `handle` is over. Answers what that operation answers.
+
+    What was started last in a run may be left in the air: the run then ends when it is over, and its answer reaches nobody.
+    """
+
+    handle: Handle
+
+
+Operation = Train | Backward | AllReduce | Start | Wait
 Program = Generator[Operation, Any, None]
 
 
@@ -39,7 +63,7 @@ class Algorithm(Protocol):
     """Settings, checked by the constructor, and a program that keeps its state in its own locals."""
 
     identical_replicas: bool
-    """True if all replicas are equal whenever a step begins, and what is reduced is what Backward answered, untouched: one
-    copy and one joint batch then stand for all of them, exactly."""
+    """True if all replicas are equal whenever a step begins, and what is reduced is what Backward answered, untouched, or
+    slices of it: one copy and one joint batch then stand for all of them, exactly."""
 
     def run(self, replicas: Replicas) -> Program: ...

@@ -1,98 +1,178 @@
 """Fluid transfers that share links max-min fairly, moved along in virtual time."""
 
-from dataclasses import dataclass
+from heapq import heappop, heappush
+from math import log
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bench.network.fairness import max_min_rates
-from bench.network.transfer import Transfer
+from bench.network.flows import Flows
+from bench.network.resolve import Resolve
+from bench.network.transfer import Floats, Transfer
+
+# Entries solved anew, about 0.1 s of work. Who has solved so many is likely to solve many more, and then loading the compiled
+# solver (0.4 s, once a process; compiling it takes seconds, once a machine) pays.
+WORTH_COMPILING = 3e5
 
 
-@dataclass
-class _Activity:
-    transfer: Transfer
-    begins: float  # virtual second at which latency is over and bytes flow
-    remaining: float  # bytes of payload
-    rate: float = 0.0  # bytes/s of payload
+class Changes(Protocol):
+    """Capacities that vary in time, constant between changes."""
+
+    def next_change(self, now: float) -> float:
+        """The first second after `now` at which a capacity changes, infinity if none does."""
+        ...
+
+    def capacity(self, at: float) -> Floats:
+        """The capacities (L,) from the second `at` on, in bytes/s."""
+        ...
 
 
 class Fluid:
-    """Transfers under way on the links of `capacity` (L,), in bytes/s.
+    """Transfers under way on links of `capacity` (L,), in bytes/s, which `changes` replaces as time goes by.
 
-    `carried` (L,) counts the bytes that really crossed each link, also those of transfers that were given up.
+    Rates are max-min fair. They are solved with NumPy, for all transfers that meet at each change, exact to rounding; where
+    that has become much work and numba is installed, incrementally by compiled code, to within levels.TOLERANCE.
     """
 
-    def __init__(self, capacity: NDArray[np.float64]) -> None:
-        self.capacity = capacity
-        self.carried = np.zeros(len(capacity))
+    def __init__(self, capacity: Floats, changes: Changes | None = None) -> None:
         self.now = 0.0
-        self._users = np.zeros(len(capacity), np.int64)  # transfers flowing on each link
-        self._waiting: dict[int, _Activity] = {}  # in their latency
-        self._flowing: dict[int, _Activity] = {}
+        self._changes = changes
+        self._next_change = np.inf if changes is None else changes.next_change(0.0)
         self._started = 0
+        self._waiting: dict[int, Transfer] = {}  # in their latency
+        self._begins: list[tuple[float, int]] = []  # heap of seconds at which latencies end
+        self._flowing: dict[int, Transfer] = {}
+        self._ramps: dict[int, float] = {}  # seconds at which flowing transfers with a ramp began to flow
+        self._doublings: list[tuple[float, int, int]] = []  # heap of (second, number, how many) of ramps that still matter
+        self._done = np.zeros(len(capacity))  # bytes on each link of transfers that ended or were given up
+        self._solver: Solver = Resolve(Flows(np.asarray(capacity, float)))
+        self._can_compile = True
+
+    @property
+    def capacity(self) -> Floats:
+        """Bytes/s of each link now, (L,)."""
+        return self._solver.flows.capacity
+
+    @property
+    def carried(self) -> Floats:
+        """The bytes that really crossed each link so far, (L,), also those of transfers that were given up."""
+        return self._done + self._solver.flows.carried(self.now)
+
+    def rates(self) -> dict[int, float]:
+        """Bytes/s of payload of each transfer, by number, whose bytes flow now."""
+        self._solver.settle(self.now)
+        return self._solver.flows.rates()
 
     def start(self, transfer: Transfer) -> int:
         """Begin a transfer now; returns its number. Its latency comes first, then its bytes."""
         self._started += 1
-        self._waiting[self._started] = _Activity(transfer, self.now + transfer.latency, transfer.nbytes)
+        self._waiting[self._started] = transfer
+        heappush(self._begins, (self.now + transfer.latency, self._started))
         return self._started
 
     def cancel(self, number: int) -> None:
         """Give a transfer up; what it carried so far stays counted."""
         if self._waiting.pop(number, None) is None:
-            self._leave(number)
+            transfer = self._flowing[number]
+            self._leave(number, transfer.nbytes - self._solver.flows.remaining(number, self.now))
 
     def next_event(self) -> float:
         """The virtual second of the next change of rates, infinity if nothing is under way."""
-        begins = (a.begins for a in self._waiting.values())
-        ends = (self._end(a) for a in self._flowing.values())
-        return min((*begins, *ends), default=np.inf)
+        self._solver.settle(self.now)
+        while self._begins and self._begins[0][1] not in self._waiting:
+            heappop(self._begins)  # given up
+        while self._doublings and self._doublings[0][1] not in self._ramps:
+            heappop(self._doublings)
+        begin = self._begins[0][0] if self._begins else np.inf
+        doubling = self._doublings[0][0] if self._doublings else np.inf
+        return min(begin, doubling, self._solver.next_end(), self._next_change if self._flowing else np.inf)
 
     def advance(self, until: float) -> list[int]:
         """Move on to `until`, which must not lie beyond `next_event()`; returns the transfers that ended there."""
-        assert self.now <= until <= self.next_event(), "advance() must stop at every change of rates"
-        ended = [number for number, a in self._flowing.items() if self._end(a) <= until]
-        for activity in self._flowing.values():
-            moved = activity.rate * (until - self.now) if until > self.now else 0.0
-            self._carry(activity, min(moved, activity.remaining))
+        limit = self.next_event()
+        assert self.now <= until <= limit, "advance() must stop at every change of rates"
         self.now = until
+        ended = sorted(self._solver.ended(until))
         for number in ended:
-            self._carry(self._flowing[number], self._flowing[number].remaining)
-            self._leave(number)
-        for number in [n for n, a in self._waiting.items() if a.begins <= until]:
-            self._join(number, self._waiting.pop(number))
+            self._leave(number, self._flowing[number].nbytes)
+        if self._next_change <= until:
+            self._change_capacity()
+        while self._doublings and self._doublings[0][0] <= until:
+            self._ramp_up(*heappop(self._doublings)[1:])
+        while self._begins and self._begins[0][0] <= until:
+            self._join(heappop(self._begins)[1])
+        if self._can_compile and self._solver.work > WORTH_COMPILING:
+            self._compile()  # here, since no rate that has been told depends on it
         return ended
 
-    def _end(self, activity: _Activity) -> float:
-        return self.now + activity.remaining / activity.rate if activity.remaining else self.now
+    def _join(self, number: int) -> None:
+        transfer = self._waiting.pop(number, None)
+        if transfer is None:
+            return  # given up
+        self._flowing[number] = transfer
+        self._solver.join(number, transfer, transfer.cap, self.now)
+        if transfer.ramp is not None:
+            self._ramps[number] = self.now
+            self._ramp_up(number, 0)
 
-    def _carry(self, activity: _Activity, nbytes: float) -> None:
-        self.carried[activity.transfer.links] += nbytes * activity.transfer.weights
-        activity.remaining -= nbytes
+    def _leave(self, number: int, moved: float) -> None:
+        transfer = self._flowing.pop(number)
+        self._ramps.pop(number, None)
+        self._done[transfer.links] += moved * transfer.weights
+        self._solver.leave(number, self.now)
 
-    def _join(self, number: int, activity: _Activity) -> None:
-        links = activity.transfer.links
-        alone = not self._users[links].any()
-        self._users[links] += 1
-        self._flowing[number] = activity
-        self._set_rates([activity] if alone else list(self._flowing.values()))
+    def _ramp_up(self, number: int, doublings: int) -> None:
+        """Limit a transfer to the mean rate of the doubling that begins, or no more if its ramp cannot bind.
 
-    def _leave(self, number: int) -> None:
-        links = self._flowing.pop(number).transfer.links
-        self._users[links] -= 1
-        if self._users[links].any():
-            self._set_rates(list(self._flowing.values()))
+        The mean of start × 2^(t / doubling) after k doublings until the next is start × 2^k / ln 2: exact at each doubling.
+        """
+        if number not in self._ramps:
+            return  # it ended
+        transfer, solver = self._flowing[number], self._solver
+        assert transfer.ramp is not None
+        rate = transfer.ramp.start * 2.0 ** min(doublings, 1000) / log(2)
+        solver.limit(number, min(rate, transfer.cap), self.now)
+        if rate < min(transfer.cap, solver.flows.ceiling(number)):
+            following = self._ramps[number] + (doublings + 1) * transfer.ramp.doubling
+            heappush(self._doublings, (following, number, doublings + 1))
 
-    def _set_rates(self, activities: list[_Activity]) -> None:
-        """Max-min rates of `activities`, which share no link with any other."""
-        sizes = [len(a.transfer.links) for a in activities]
-        if not sum(sizes):
-            rates = np.full(len(activities), np.inf)
-        else:
-            used, link = np.unique(np.concatenate([a.transfer.links for a in activities]), return_inverse=True)
-            weight = np.concatenate([a.transfer.weights for a in activities])
-            owner = np.repeat(np.arange(len(activities)), sizes)
-            rates = max_min_rates(self.capacity[used], owner, link, weight, len(activities))
-        for activity, rate in zip(activities, rates, strict=True):
-            activity.rate = float(rate)
+    def _change_capacity(self) -> None:
+        assert self._changes is not None
+        self._solver.set_capacity(np.asarray(self._changes.capacity(self.now), float), self.now)
+        self._next_change = self._changes.next_change(self.now)
+        self._doublings.clear()  # a ramp may matter again where links have become faster
+        for number, began in self._ramps.items():
+            ramp = self._flowing[number].ramp
+            assert ramp is not None
+            self._ramp_up(number, int((self.now - began) / ramp.doubling))
+
+    def _compile(self) -> None:
+        self._can_compile = False
+        try:
+            import numba  # noqa: F401
+        except ImportError:
+            return
+        from bench.network.incremental import Incremental
+
+        self._solver = Incremental(self._solver.flows, self.now)
+
+
+class Solver(Protocol):
+    """What keeps the rates of flowing transfers: Resolve says what each method does."""
+
+    flows: Flows
+    work: float
+
+    def join(self, number: int, transfer: Transfer, limit: float, now: float) -> None: ...
+
+    def leave(self, number: int, now: float) -> None: ...
+
+    def limit(self, number: int, limit: float, now: float) -> None: ...
+
+    def set_capacity(self, capacity: Floats, now: float) -> None: ...
+
+    def settle(self, now: float) -> None: ...
+
+    def next_end(self) -> float: ...
+
+    def ended(self, now: float) -> list[int]: ...

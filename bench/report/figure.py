@@ -71,13 +71,17 @@ def write_figures(frame: pd.DataFrame, folder: Path, name: str) -> list[Path]:
     """Write figures/<name>_loss and figures/<name>_ledger as SVG and PNG; returns the SVGs."""
     written = []
     for kind, draw in (("loss", loss_over_time), ("ledger", ledger_bars)):
-        figure = draw(frame)
-        for suffix in ("svg", "png"):
-            path = folder / "figures" / f"{name}_{kind}.{suffix}"
-            _write(figure, path)
-            figure.set_layout_engine("none")  # as it is now laid out, for both files
-        written.append(path.with_suffix(".svg"))
+        written.append(write_figure(draw(frame), folder / "figures" / f"{name}_{kind}")[0])
     return written
+
+
+def write_figure(figure: Figure, path: Path) -> list[Path]:
+    """Write `path` with .svg and .png behind its name; returns both."""
+    paths = [path.with_name(path.name + suffix) for suffix in (".svg", ".png")]
+    for file in paths:
+        _write(figure, file)
+        figure.set_layout_engine("none")  # as it is now laid out, for both files
+    return paths
 
 
 def _write(figure: Figure, path: Path) -> None:

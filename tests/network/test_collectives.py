@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_networks import load, pure, random_network, random_transport, star, way
 
+from bench.errors import ConfError
 from bench.network import Paths, Tier, Transport, download
 from bench.network.collectives import (
     NCCL,
@@ -143,9 +144,9 @@ def test_a_hierarchy_goes_by_the_tier_that_it_is_told():
     assert (
         price(Hierarchical(tier="site"), network) == price(Hierarchical(), network) != price(Hierarchical(tier="node"), network)
     )
-    with pytest.raises(ValueError, match="^tier must be one of the network's .node, site., got 'rack'"):
+    with pytest.raises(ConfError, match="^collective.tier must be one of the network's .node, site., got 'rack'"):
         price(Hierarchical(tier="rack"), network)
-    with pytest.raises(ValueError, match="^tier must be one of the network's .it has none., got 'rack'"):
+    with pytest.raises(ConfError, match="^collective.tier must be one of the network's .it has none., got 'rack'"):
         price(Hierarchical(tier="rack"), star(4))
 
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_networks import pure, random_network, random_transport, star
 
+from bench.errors import ConfError
 from bench.network import Paths, Tier
 from bench.network.collectives import Ring, plan_seconds
 from bench.network.collectives.order import MOST, optimised, ordered
@@ -99,7 +100,9 @@ def test_the_given_order_is_left_alone():
 
 
 def test_too_many_members_and_unknown_orders_are_refused():
-    with pytest.raises(ValueError, match=f"^order must not be optimised for more than {MOST} members, got {MOST + 1}"):
+    with pytest.raises(
+        ConfError, match=f"^collective.order must not be .* more than {MOST} members, got {MOST + 1}"
+    ):
         Ring(order="optimised").all_reduce(pure(star(MOST + 1)), np.arange(MOST + 1), 1e6)
     with pytest.raises(ValueError, match="^order must be given, random or optimised, got 'best'"):
         Ring(order="best")

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from bench.errors import ConfError
 from bench.network.collectives.base import Plan, nothing
 from bench.network.collectives.pipeline import ring_seconds
 from bench.network.collectives.ring import Ring
@@ -43,7 +44,9 @@ class Hierarchical:
         """The members sorted by their group, and how many are in each, without empty ones."""
         tiers = {tier.name: tier for tier in paths.network.tiers}
         if self.tier is not None and self.tier not in tiers:
-            raise ValueError(f"tier must be one of the network's ({', '.join(tiers) or 'it has none'}), got '{self.tier}'")
+            raise ConfError(
+                f"collective.tier must be one of the network's ({', '.join(tiers) or 'it has none'}), got '{self.tier}'"
+            )
         if not tiers:
             return members, np.array([len(members)])
         group = (tiers[self.tier] if self.tier else paths.network.tiers[-1]).group[members]

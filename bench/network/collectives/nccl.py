@@ -65,9 +65,9 @@ def _loop_seconds(rates: Floats, latency: Floats, nbytes: float) -> float:
 
 
 def _nodes(paths: Paths, members: Ints) -> int:
-    """In how many groups of the innermost tier, such as NVLink islands, the members are."""
-    tiers = paths.network.tiers
-    return len(np.unique(tiers[0].group[members])) if tiers else len(members)
+    """In how many groups of the tier called node the members are; each is a node of its own where there is no such tier."""
+    groups = [tier.group[members] for tier in paths.network.tiers if tier.name == "node"]
+    return len(np.unique(groups[0])) if groups else len(members)
 
 
 # Of tuning.cc, in seconds and for the protocol `Simple`: a hop of each algorithm inside a node and between nodes; what

@@ -4,6 +4,7 @@ from itertools import permutations
 
 import numpy as np
 
+from bench.errors import ConfError
 from bench.network.collectives.base import plan_seconds
 from bench.network.collectives.pipeline import each_ring, ring_pass
 from bench.network.paths import Paths
@@ -34,13 +35,13 @@ def optimised(paths: Paths, members: Ints, nbytes: float) -> Ints:
 
     The search builds rings by the nearest neighbour and moves stretches of them elsewhere (or-opt, Or 1976), at the cost of a
     hop's latency and of the time by which it would hold up the ring. Hops count as if each had its links for itself. Raises
-    ValueError above MOST members.
+    ConfError above MOST members.
     """
     n = len(members)
     if n <= EXACT:
         return min(_orders(members), key=lambda order: _seconds(paths, order, nbytes))
     if n > MOST:
-        raise ValueError(f"order must not be optimised for more than {MOST} members, got {n}")
+        raise ConfError(f"collective.order must not be optimised for more than {MOST} members, got {n}")
     busy, latency = _hops(paths, members, nbytes)
     cost = _cost(busy, latency)
     starts = np.unique(np.linspace(0, n - 1, 4).astype(int))

@@ -1,0 +1,73 @@
+"""How far each worker has come, and which of its seconds the ledger does not hold yet."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.reduction import Reduction
+from bench.roster import Roster
+from bench.timeline import Ledger
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class Segment:
+    """The work between one start and the next. Its seconds are charged when the reduction that carries it is over."""
+
+    def __init__(self, workers: int, pending: int = 0) -> None:
+        self.steps = pending  # of the program
+        self.pending = pending  # of those, not in the clocks yet
+        self.computed, self.coded = np.zeros((2, workers))  # each (W,) seconds that are in the clocks
+        self.void = np.zeros(workers, bool)  # (W,) missed some of it: has nothing to send
+
+
+class Clocks:
+    """`busy` (W,) is the virtual second up to which each worker that takes part has done what the program says.
+
+    It may lie behind the roster's clock, where a worker went on before the others were ready, or ahead of it, where it computes
+    beside what is in the air.
+    """
+
+    def __init__(self, roster: Roster, ledger: Ledger) -> None:
+        self.busy = np.zeros(len(roster.active))
+        self._roster, self._ledger = roster, ledger
+
+    def compute(self, ranks: Ints, seconds: Floats, segment: Segment) -> None:
+        """`ranks` take the pending steps of their segment, in `seconds`, (n,)."""
+        self.busy[ranks] += seconds
+        segment.computed[ranks] += seconds
+
+    def discard(self, ranks: Ints, segment: Segment) -> None:
+        """What `ranks` computed in a segment is lost, with the time up to now; what they decoded in it is not."""
+        since = self.busy[ranks] - segment.computed[ranks] - segment.coded[ranks]
+        self.busy[ranks] = np.maximum(since, self._roster.now)
+        spent = self.busy[ranks] - since
+        decoded = np.minimum(segment.coded[ranks], spent)
+        self._ledger.charge("codec", ranks, decoded)
+        self._ledger.charge("discarded", ranks, spent - decoded)
+
+    def receive(self, ranks: Ints, reduction: Reduction, decode: Floats, segment: Segment) -> None:
+        """`ranks` have a result: charge who waited for it, by what it waited for; then they decode it, in seconds, (n,)."""
+        busy, passed = self.busy[ranks], 0.0
+        for bucket, end in (
+            ("straggler_wait", reduction.begun),
+            ("discarded", reduction.tried),
+            ("latency", reduction.tried + reduction.latency),
+            ("bandwidth", reduction.over),
+        ):
+            if end > passed:
+                later = np.maximum(busy, end)
+                self._ledger.charge(bucket, ranks, later - busy)
+                busy, passed = later, end
+        self.busy[ranks] = busy + decode
+        segment.coded[ranks] += decode
+
+    def last(self) -> float:
+        """The second at which the last worker is done, not before now."""
+        return float(self.busy[self._roster.active].max(initial=self._roster.now))
+
+    def settle(self, segment: Segment) -> None:
+        """Charge those who take part up to now, at the end of a run."""
+        ranks = np.flatnonzero(self._roster.active)
+        self._ledger.charge("codec", ranks, segment.coded[ranks])
+        self._ledger.charge("straggler_wait", ranks, self._roster.now - self.busy[ranks])

@@ -1,0 +1,1 @@
+"""Published measurements, and what Farbench says of them."""
