@@ -100,9 +100,7 @@ def test_the_given_order_is_left_alone():
 
 
 def test_too_many_members_and_unknown_orders_are_refused():
-    with pytest.raises(
-        ConfError, match=f"^collective.order must not be .* more than {MOST} members, got {MOST + 1}"
-    ):
+    with pytest.raises(ConfError, match=f"^collective.order must not be .* more than {MOST} members, got {MOST + 1}"):
         Ring(order="optimised").all_reduce(pure(star(MOST + 1)), np.arange(MOST + 1), 1e6)
     with pytest.raises(ValueError, match="^order must be given, random or optimised, got 'best'"):
         Ring(order="best")
