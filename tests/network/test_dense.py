@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from random_networks import one_way, pure, random_network, random_transport, star, way
 from scipy.optimize import linprog
 
-from bench.network import Paths, Transport
+from bench.network import Paths, Tier, Transport
 from bench.network.collectives import Butterfly, ParameterServer
 from bench.network.collectives.butterfly import bandwidth_shares
 from bench.network.collectives.dense import everybody_to_everybody
@@ -77,10 +77,7 @@ def test_with_equal_shares_the_slowest_connection_is_exactly_the_slowest_pair(wo
 
 def test_a_tiers_latency_counts_where_the_farthest_pair_is_of_two_groups():
     # Hosts 0 and 1 are an island, 2 and 3 another, all with the same last mile: the farthest pair crosses two exits of 0.1 s.
-    tiers = {"name": "island", "size": 2, "uplink": 1e6, "downlink": 1e6, "latency": 0.1}
-    from bench.network import Tier
-
-    network = star(4, tiers=[Tier(**tiers)])
+    network = star(4, tiers=[Tier(name="island", size=2, uplink=1e6, downlink=1e6, latency=0.1)])
     (transfer,) = Butterfly().all_reduce(pure(network), np.arange(4), 1e6)
     assert transfer.latency == pytest.approx(2 * (0.005 + 0.005 + 0.2))
 

@@ -24,9 +24,10 @@ class Hierarchical:
     def all_reduce(self, paths: Paths, members: Ints, nbytes: float) -> Plan:
         if len(members) < 2:
             return nothing()
-        members, sizes = self._groups(paths, members)
+        grouped, sizes = self._groups(paths, members)
         if len(sizes) < 2 or sizes.max() == 1:
             return Ring().all_reduce(paths, members, nbytes)
+        members = grouped
         ends = np.cumsum(sizes)
         # Not more rings than four hops for each member, for one large group among many small ones.
         shards = min(int(sizes.max()), 4 * len(members) // len(sizes))
