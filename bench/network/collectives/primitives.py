@@ -39,7 +39,8 @@ def exchange(paths: Paths, source: Ints, target: Ints, nbytes: float) -> Plan:
 def download(paths: Paths, worker: int, nbytes: float, peers: Ints | None = None) -> Transfer:
     """State of `nbytes` for `worker`, an equal part from each of `peers`, or from outside the world if there are none.
 
-    From outside, only the worker's own way in is loaded. Latency is a request and its answer.
+    From outside, only the worker's own way in is loaded, and a connection reaches what it does inside the worker's region.
+    Latency is a request and its answer.
     """
     transport = paths.transport
     if peers is not None and len(peers):
@@ -49,7 +50,8 @@ def download(paths: Paths, worker: int, nbytes: float, peers: Ints | None = None
     links = paths.network.way_in(worker)
     weights = np.full(len(links), 1 / transport.efficiency)
     one_way = paths.network.latency_in(worker)
-    cap = float(transport.rate(np.array([one_way]), np.inf)[0])
+    here = paths.network.region[worker]
+    cap = float(transport.rate(np.array([one_way]), paths.network.single_connection[here, here])[0])
     latency = 2 * (one_way + transport.message)
     ramp = transport.ramp(2 * one_way, 1.0)
     return Transfer(nbytes, links, weights, latency, share=float(transport.connections), cap=cap, ramp=ramp)
