@@ -166,7 +166,7 @@ class Simulator:
         if begin == np.inf:
             self._advance(self._roster.until[ranks[able]].max(initial=self._roster.now))
             return None
-        self._advance(max(begin, self._roster.now))  # in the order in which they are started
+        self._advance(begin)  # it may have passed: reductions begin in the order in which they are started
         stays = self._roster.active[ranks]
         on_time = stays & able & (ready <= self._roster.now)
         self._clocks.discard(ranks[stays & ~on_time], segment)
@@ -197,15 +197,23 @@ class Simulator:
     def _redo(self, started: Started) -> Reduction:
         """All its work is lost: who is there, or comes back, computes it anew until somebody's is ready."""
         while True:
-            work = Segment(self._scenario.workers, started.redo_steps)
-            self._clocks.discard(self._present(), work)  # the time up to now
+            self._clocks.discard(self._present(), Segment(self._scenario.workers))  # the time up to now
             if not self._roster.active.any():
                 self._roster.wait_for_somebody(self._max_virtual)
             self._check_limit(self._roster.now)
             self._admit(started.index)
-            reduction = self._attempt(started, work)
+            reduction = self._attempt(started, self._lost_work(started))
             if reduction is not None:
                 return reduction
+
+    def _lost_work(self, started: Started) -> Segment:
+        """What must be computed anew: nothing by those who did so for another reduction of the same steps."""
+        workers, last = self._scenario.workers, self._segment
+        if not started.steps and not last.steps and not last.void[self._present()].all():
+            again = Segment(workers)
+            again.void[:] = last.void
+            return again
+        return Segment(workers, started.redo_steps)
 
     def _fly(self, started: Started, reduction: Reduction) -> None:
         started.reduction = reduction
@@ -230,7 +238,7 @@ class Simulator:
         self._clocks.busy[joined] = self._roster.now
         segment = self._segment
         segment.computed[joined] = segment.coded[joined] = 0.0
-        segment.void[joined] = segment.steps > 0
+        segment.void[joined] = True
         self._recorder.join(joined, index)
 
     def _present(self) -> Ints:
