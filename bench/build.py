@@ -11,7 +11,14 @@ from typing import Any
 from bench.errors import ConfError, did_you_mean
 from bench.units import Dimension, parse
 
-_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+_WORDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "a text",
+    Sequence: "a list",
+    Mapping: "a mapping",
+}
 
 
 def build(conf: Mapping[str, Any], field: str, make: Callable[..., Any] | None = None, **given: Any) -> Any:
@@ -64,23 +71,29 @@ def _value(value: Any, hint: Any, field: str) -> Any:
     for choice in choices:
         for dimension in getattr(choice, "__metadata__", ()):
             if isinstance(dimension, Dimension):
+                for kind, shape in ((Mapping, "a mixture"), (Sequence, "a list")):
+                    if _fits(value, kind) and not any(issubclass(typing.get_origin(c) or object, kind) for c in choices):
+                        raise ConfError(f"{field} must be one quantity and not {shape}, got {value!r}")
                 try:
                     return parse(value, dimension)
                 except ValueError as error:
                     raise ConfError(f"{field} {error}") from error
-    for kind, word in ((Mapping, "a mapping"), (Sequence, "a list")):
-        wanted = any(typing.get_origin(choice) is kind for choice in choices) and type(value) not in choices
-        if wanted and not isinstance(value, kind):
-            raise ConfError(f"{field} must be {word}, got {value!r}")
-    for choice in choices:
-        (inner,) = typing.get_args(choice) or (None,) if typing.get_origin(choice) is Sequence else (None,)
-        if inspect.isclass(inner) and is_dataclass(inner):
-            return [build(item, f"{field}[{place}]", inner) for place, item in enumerate(value)]
-    plain = [choice for choice in choices if choice in _WORDS]
-    if isinstance(value, Sequence) and any(typing.get_origin(choice) is Sequence for choice in choices):
+    kinds = {typing.get_origin(choice) or choice: choice for choice in choices if choice is not type(None)}
+    if not all(kind in _WORDS for kind in kinds):
         return value
-    if plain and len(plain) == len([choice for choice in choices if choice is not type(None)]):
-        fits = (type(value) is choice or (choice is float and type(value) is int) for choice in plain)
-        if not any(fits):
-            raise ConfError(f"{field} must be {' or '.join(_WORDS[p] for p in plain)}, got {value!r}")
+    fitting = [choice for kind, choice in kinds.items() if _fits(value, kind)]
+    if not fitting:
+        raise ConfError(f"{field} must be {' or '.join(_WORDS[kind] for kind in kinds)}, got {value!r}")
+    if typing.get_origin(fitting[0]) is Sequence:
+        (inner,) = typing.get_args(fitting[0])
+        items = [(item, f"{field}[{place}]") for place, item in enumerate(value)]
+        made_of_settings = inspect.isclass(inner) and is_dataclass(inner)
+        return [build(item, at, inner) if made_of_settings else _value(item, inner, at) for item, at in items]
     return value
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether `value` is of one of the kinds that have a word; a whole number is a number too, true is none."""
+    if kind in (Sequence, Mapping):
+        return isinstance(value, kind) and not isinstance(value, str)
+    return type(value) is kind or (kind is float and type(value) is int)

@@ -56,13 +56,14 @@ class Air:
     What it did and the ledger does not hold yet is then discarded: its work counts if the reduction that carries it is over.
     """
 
-    def __init__(self, roster: Roster, ledger: Ledger, plan: Callable[[Ints, float], Plan]) -> None:
+    def __init__(self, roster: Roster, ledger: Ledger, plan: Callable[[Ints, float, Floats], Plan]) -> None:
         self._roster, self._ledger, self._plan = roster, ledger, plan
+        self._known: tuple[Ints, float, Floats, Plan] | None = None  # members, bytes and links of the last plan
         self._flying: dict[int, tuple[Reduction, Plan]] = {}  # by transfer number; what follows it
 
     def begin(self, reduction: Reduction) -> None:
         """Start `reduction` now, alone or beside others."""
-        phases = self._plan(reduction.members, reduction.nbytes)
+        phases = self._planned(reduction.members, reduction.nbytes)
         reduction.tried = self._roster.now
         reduction.latency = sum(transfer.latency for transfer in phases)
         self._next_phase(reduction, phases)
@@ -84,6 +85,13 @@ class Air:
         for number in self._roster.advance(at):
             self._next_phase(*self._flying.pop(number))
         self._drop(at)  # after what ended at the same second
+
+    def _planned(self, members: Ints, nbytes: float) -> Plan:
+        """The plan for these members on the links as they are: the last one, where nothing has changed since."""
+        capacity, known = self._roster.fluid.capacity, self._known
+        if known is None or known[1] != nbytes or known[2] is not capacity or not np.array_equal(known[0], members):
+            known = self._known = members, nbytes, capacity, self._plan(members, nbytes, capacity)
+        return known[3]
 
     def _next_phase(self, reduction: Reduction, phases: Plan) -> None:
         if phases:

@@ -1,11 +1,11 @@
 """A world: its links and what runs over them, its devices, who is up when, and whom a reduction waits for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.churn import Churn
 from bench.devices import Fleet
 from bench.network import Changes, Collective, Network, Paths, Plan
-from bench.network.transfer import Ints
+from bench.network.transfer import Floats, Ints
 from bench.participation import Participation
 
 
@@ -29,6 +29,9 @@ class Scenario:
     def workers(self) -> int:
         return self.network.workers
 
-    def all_reduce(self, ranks: Ints, nbytes: float) -> Plan:
-        """The activities of one all-reduce of `nbytes` among `ranks`, (n,)."""
-        return self.collective.all_reduce(self.paths, ranks, nbytes)
+    def all_reduce(self, ranks: Ints, nbytes: float, capacity: Floats | None = None) -> Plan:
+        """The activities of one all-reduce of `nbytes` among `ranks`, (n,), on links that now have `capacity`, (L,)."""
+        paths = self.paths
+        if capacity is not None and self.changes is not None:
+            paths = replace(paths, network=replace(paths.network, capacity=capacity))
+        return self.collective.all_reduce(paths, ranks, nbytes)

@@ -2,16 +2,17 @@
 
     python3 scripts/simgrid_worlds.py            write the worlds anew with the answers of the SimGrid that is installed
     python3 scripts/simgrid_worlds.py --check    compare the committed answers with fresh ones
+    python3 scripts/simgrid_worlds.py --answer   read worlds from standard input, write answers and SimGrid's wall seconds
 
 Needs an interpreter that has SimGrid's Python bindings (Debian: python3-simgrid), and nothing else.
 
-SimGrid (https://simgrid.org) is told to be a pure max-min model: CM02 with its TCP factors off, and to look at all flows at each
-event (its default, which looks at some, leaves rates as they were where a weighted flow's latency ends). Three habits remain:
-- It shares a bottleneck in proportion to 1 / latency, where a flow's latency is the sum over its route, paid before its first
+SimGrid (https://simgrid.org) is told to be a pure max-min model: CM02 with its TCP factors off, and to look at all flows at
+each event (its default, which looks at some, leaves rates as they were where a weighted flow's latency ends). It still
+- shares a bottleneck in proportion to 1 / latency, where a flow's latency is the sum over its route, paid before its first
   byte. So a world is either `weighted`, where each flow has a link of its own with its latency, and its share is 1 / latency;
   or its links have none, and a flow's latency is slept before it starts.
-- It caps each flow to its slowest link as that is when the flow starts. In worlds whose links change, this is stated as its cap.
-- It has no cap for such flows that Python can set: a cap is one more link of its own.
+- caps each flow to its slowest link as that is when the flow starts. In worlds whose links change, this is stated as its cap.
+- has no cap for such flows that Python can set: a cap is one more link of its own.
 All worlds are asked in one run: they have no link in common.
 """
 
@@ -19,6 +20,7 @@ import argparse
 import json
 import random
 import sys
+import time
 from math import ceil, sqrt
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,6 @@ PURE_MAX_MIN = (
     "network/crosstraffic:0",
     "network/TCP-gamma:0",
     "network/weight-S:0",
-    "network/optim:Full",
 )
 World = dict[str, Any]
 
@@ -41,13 +42,18 @@ World = dict[str, Any]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    parser.add_argument("--answer", action="store_true", help="for scripts/bench_network.py; SimGrid as fast as it goes")
     arguments = parser.parse_args()
     try:
         from simgrid import simgrid_version
     except ImportError:
         sys.exit(f"{sys.executable} has no module simgrid (Debian: apt install python3-simgrid)")
+    if arguments.answer:
+        ends, wall_seconds = simgrid_ends(json.load(sys.stdin), "network/optim:Lazy")
+        print(json.dumps({"simgrid": simgrid_version, "ends": ends, "wall_seconds": wall_seconds}))
+        return
     worlds = [world(seed) for seed in range(WORLDS)]
-    ends = simgrid_ends(worlds)
+    ends, _ = simgrid_ends(worlds, "network/optim:Full")
     if arguments.check:
         sys.exit(check(worlds, ends, simgrid_version))
     answered = [w | {"ends": e} for w, e in zip(worlds, ends)]  # noqa: B905 (any Python that SimGrid is installed for)
@@ -118,11 +124,11 @@ def speed(draw: random.Random, lowest: float, highest: float) -> float:
     return float(f"{lowest * (highest / lowest) ** draw.random():.2e}")
 
 
-def simgrid_ends(worlds: list[World]) -> list[list[float]]:
-    """The second at which each flow of each world ends, in one run of SimGrid."""
+def simgrid_ends(worlds: list[World], optimisation: str) -> tuple[list[list[float]], float]:
+    """The second at which each flow of each world ends, in one run of SimGrid, and the run's wall seconds."""
     from simgrid import Actor, Comm, Engine, LinkInRoute, NetZone, this_actor
 
-    engine = Engine(["worlds", "--log=root.thres:critical", *(f"--cfg={setting}" for setting in PURE_MAX_MIN)])
+    engine = Engine(["worlds", "--log=root.thres:critical", *(f"--cfg={setting}" for setting in (*PURE_MAX_MIN, optimisation))])
     zone = NetZone.create_full_zone("worlds")
     flows = [(w, *flow) for w, made in enumerate(worlds) for flow in made["flows"]]
     # A flow's route is that of its own pair of hosts; the hosts do nothing else.
@@ -161,9 +167,11 @@ def simgrid_ends(worlds: list[World]) -> list[list[float]]:
             ends[n] = comm.finish_time
 
     Actor.create("driver", sources[0], drive)
+    start = time.perf_counter()
     engine.run()
+    wall_seconds = time.perf_counter() - start
     remaining = iter(ends)
-    return [[next(remaining) for _ in made["flows"]] for made in worlds]
+    return [[next(remaining) for _ in made["flows"]] for made in worlds], wall_seconds
 
 
 if __name__ == "__main__":

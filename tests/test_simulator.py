@@ -9,7 +9,9 @@ from bench.algorithm.diloco import DiLoCo
 from bench.algorithm.local_sgd import LocalSGD
 from bench.codec import BF16
 from bench.errors import FitError, VirtualTimeout
-from bench.network import Tier
+from bench.network import Tier, Transport
+from bench.network.collectives import Hierarchical
+from bench.network.variation import Trace
 from bench.participation import Deadline, Quorum
 
 RING = 6.0  # seconds of the ring of 4: 2 * 3/4 * 4000 bytes over 1000 bytes/s
@@ -138,8 +140,61 @@ def test_a_download_and_a_ring_share_an_exit():
     world = scenario(churn=Scripted({0: [0.5, 1.0]}), tiers=[Tier(name="site", groups=2, uplink=1000.0, downlink=1000.0)])
     timeline = simulate(LocalSGD(sync_every=1), world, steps=1)
     # The ring 1-2-3-1 begins at 1 s; each byte of payload loads the entry of island 0 with 4/3. Until 1.5 s it flows alone,
-    # at 750 bytes/s: 375 of 4000. Then both rise together, x + 4/3 x = 1000: 3000/7 each. The rest takes 3625 * 7 / 3000 s.
-    assert timeline.virtual_seconds == pytest.approx(1.5 + 3625 * 7 / 3000)
+    # at 750 bytes/s: 375 of 4000. Then two connections share it, the ring's and the download's: 500 each, 375 of payload.
+    assert timeline.virtual_seconds == pytest.approx(1.5 + 3625 / 375)
+
+
+def test_the_phases_of_a_hierarchy_follow_each_other():
+    # Islands {0, 1} and {2, 3}, exits of 250 bytes/s, a last mile of 0.1 s, so 0.2 s a hop.
+    tiers = [Tier(name="site", groups=2, uplink=250.0, downlink=250.0)]
+    world = scenario(collective=Hierarchical(), tiers=tiers, last_mile=0.1)
+    timeline = simulate(LocalSGD(sync_every=1), world, steps=1)
+    # In each island half of 4000 bytes over 1000 bytes/s, 2 s, before and after; between them two rings of two, each of 2000
+    # bytes: together 4000 out of each exit, 16 s. Hops: one, two and one.
+    assert timeline.virtual_seconds == pytest.approx(1 + 2 + 16 + 2 + 4 * 0.2)
+    assert buckets(timeline, 0) == {"compute": 1, "bandwidth": 20, "latency": 0.8}
+
+
+def test_a_drop_in_the_middle_phase_begins_all_of_them_anew():
+    tiers = [Tier(name="site", groups=2, uplink=250.0, downlink=250.0)]
+    world = scenario(collective=Hierarchical(), tiers=tiers, churn=Scripted({3: [9.0]}))
+    timeline = simulate(LocalSGD(sync_every=1), world, steps=1)
+    # The first try begins at 1 s, its middle phase at 3 s; rank 3 leaves at 9 s. Then {0, 1} and {2}: half of 4000 bytes
+    # inside, 2 s, before and after; between, all that leaves rank 2's island is 4000 bytes over 250 bytes/s, 16 s.
+    assert timeline.virtual_seconds == pytest.approx(9 + 2 + 16 + 2)
+    assert buckets(timeline, 0) == {"compute": 1, "discarded": 8, "bandwidth": 20}
+
+
+def test_a_ring_under_way_adapts_to_links_that_change():
+    # Half as fast from 3 s on: 2 of the 6 s of a ring are done then, and the other 4 take 8.
+    world = scenario(variation=Trace(trace=[[0, 1.0], [3, 0.5]], period=1000.0))
+    timeline = simulate(LocalSGD(sync_every=1), world, steps=1)
+    assert timeline.virtual_seconds == pytest.approx(1 + 2 + 8)
+    assert buckets(timeline, 0) == {"compute": 1, "bandwidth": 10}
+    # The next ring begins on slow links: 12 s.
+    assert simulate(LocalSGD(sync_every=1), world, steps=2).virtual_seconds == pytest.approx(11 + 1 + 12)
+
+
+def test_a_download_under_way_adapts_too():
+    # Rank 0 is down from 0.5 to 1 s; its 8000 bytes take 2 s at 1000 bytes/s and 12 s at 500, until 15 s.
+    world = scenario(
+        churn=Scripted({0: [0.5, 0.5]}), variation=Trace(trace=[[0, 1.0], [3, 0.5]], period=1000.0), speeds=[1, 100, 100, 100]
+    )
+    timeline = simulate(LocalSGD(sync_every=1), world, steps=1)
+    assert timeline.received[0] == pytest.approx(8000)
+    assert buckets(timeline, 0)["recovering"] == pytest.approx(timeline.virtual_seconds - 1)
+
+
+def test_a_transport_and_its_slow_start_are_in_the_clock():
+    # Frames of 1250 bytes for 1000 of payload: the ring's 6000 bytes take 7.5 s. One way is 0.5 s, and the ring starts at 500
+    # bytes a round trip of 1 s and doubles: in the first seconds it moves 500, 1000, 2000 … / ln 2 bytes over a hop, against
+    # 800 at full speed. Second 1: 721; then 5279 at 800 bytes/s. Six hops of 0.5 s come first.
+    transport = Transport(packet_bytes=1250.0, payload_bytes=1000.0, initial_window=500.0)
+    timeline = simulate(LocalSGD(sync_every=1), scenario(transport=transport, last_mile=0.25), steps=1)
+    assert timeline.virtual_seconds == pytest.approx(1 + 3 + 1 + (6000 - 500 / np.log(2)) / 800)
+    assert timeline.sent[0] == pytest.approx(7500)  # on the wire
+    plain = simulate(LocalSGD(sync_every=1), scenario(last_mile=0.25), steps=1)
+    assert plain.virtual_seconds == pytest.approx(1 + 3 + RING)
 
 
 def test_the_late_are_left_out_at_a_deadline_and_stay():

@@ -11,7 +11,7 @@ from bench.codec import NoCodec
 from bench.devices import Device, fleet
 from bench.lanes import Lanes
 from bench.model import GPT
-from bench.network import Paths, Topology, Transport
+from bench.network import Changes, Paths, Topology, Transport
 from bench.network.collectives import Ring
 from bench.optimizer import SGD, AdamW, LearningRateSchedule
 from bench.participation import WaitForAll
@@ -40,17 +40,28 @@ class Scripted:
 
 
 def scenario(
-    workers=4, *, speeds=(1.0,), jitter=0.0, churn=None, participation=None, collective=None, transport=None, seed=0, **links
+    workers=4,
+    *,
+    speeds=(1.0,),
+    jitter=0.0,
+    churn=None,
+    participation=None,
+    collective=None,
+    transport=None,
+    variation=None,
+    seed=0,
+    **links,
 ):
     """Workers whose step of one FLOP takes `speeds` seconds, in turn; links of 1000 bytes/s without latency."""
     topology = {"uplink": 1000.0, "downlink": 1000.0, "last_mile": 0.0} | links
     defaults = {"memory": 1e9, "memory_bandwidth": 1e6, "efficiency": 1.0, "source": "", "verified": True}
     devices = fleet({"unit": 1.0}, jitter, {"unit": Device(peak=1.0, **defaults)}, workers, seed)
     devices.peak[:] = 1 / np.resize(np.asarray(speeds, float), workers)
+    network = Topology(**topology).network(workers, seed)
     return Scenario(
-        paths=Paths(Topology(**topology).network(workers, seed), transport or Transport(), seed),
+        paths=Paths(network, transport or Transport(), seed),
         collective=collective or Ring(),
-        changes=None,
+        changes=variation and Changes(network, variation, seed),
         fleet=devices,
         churn=churn or AlwaysOn(),
         participation=participation or WaitForAll(),

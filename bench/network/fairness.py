@@ -43,25 +43,23 @@ def max_min_rates(
         spare = capacity[used]
     spare = spare.astype(float)  # a copy
     full_at = np.zeros(len(spare))  # level at which a link is full if all on it go on
+    begins = np.ones(len(activity), bool)  # entry is the first of its activity
+    begins[1:] = activity[1:] != activity[:-1]
     while len(activity):
-        slope = np.bincount(link, weights=load, minlength=len(spare))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            # A link's level never falls in exact arithmetic; here it must not by rounding.
-            full_at = np.maximum(full_at, np.where(slope > 0, spare / slope, np.inf))
-        first = np.flatnonzero(np.diff(activity, prepend=-1))  # of each rising activity's entries
-        sizes = np.diff(first, append=len(activity))
-        rising = activity[first]
+        slope = np.bincount(link, load, minlength=len(spare))
+        # A link's level never falls in exact arithmetic; here it must not by rounding.
+        full_at = np.maximum(full_at, np.divide(spare, slope, out=np.full(len(spare), np.inf), where=slope > 0))
+        first = np.flatnonzero(begins)
+        rising, of = activity[first], np.cumsum(begins) - 1  # activities, and the place of each entry's among them
         reached = full_at[link]
-        lowest = np.minimum.reduceat(reached, first)
-        capped = level[rising] <= lowest
-        lowest = np.where(capped, level[rising], lowest)
+        lowest = np.minimum(np.minimum.reduceat(reached, first), level[rising])
         later = np.zeros(len(spare), bool)  # links on which somebody is held lower elsewhere
-        later[link[np.repeat(lowest, sizes) < reached * (1 - _TIE)]] = True
-        stops = capped | np.logical_or.reduceat(~later[link], first)
+        later[link[lowest[of] < reached * (1 - _TIE)]] = True
+        stops = (level[rising] == lowest) | np.logical_or.reduceat(~later[link], first)
         level[rising[stops]] = lowest[stops]
-        gone = np.repeat(stops, sizes)
-        used_by_gone = np.bincount(link[gone], weights=(load * np.repeat(lowest, sizes))[gone], minlength=len(spare))
+        gone = stops[of]
+        used_by_gone = np.bincount(link[gone], load[gone] * lowest[of[gone]], minlength=len(spare))
         spare = np.maximum(spare - used_by_gone, 0.0)
-        activity, link, load = activity[~gone], link[~gone], load[~gone]
+        activity, link, load, begins = activity[~gone], link[~gone], load[~gone], begins[~gone]
     rates = level * share
     return rates if cap is None else np.minimum(rates, cap)

@@ -7,20 +7,21 @@ from bench.network.transfer import Floats, Ints, Transfer
 
 Records = NDArray[np.void]
 
-FLOW = np.dtype(
+FLOW = np.dtype(  # what the inner loops read comes first
     [
-        ("number", "i8"),  # of the transfer, 0 in a row that is free
-        ("first", "i8"),  # its entries are first … last - 1
-        ("last", "i8"),
-        ("nbytes", "f8"),  # of payload
-        ("share", "f8"),
-        ("limit", "f8"),  # bytes/s: its cap, or its ramp at present
-        ("ceiling", "f8"),  # bytes/s that it would get if nobody else were there
         ("level", "f8"),  # rate / share, from the second `since` on
+        ("top", "f8"),  # the level that its limit and its ceiling allow
+        ("first", "i4"),  # its entries are first … last - 1
+        ("last", "i4"),
+        ("share", "f8"),
         ("remaining", "f8"),  # bytes of payload at the second `since`
         ("since", "f8"),
         ("end", "f8"),  # second at which it ends if its rate stays
         ("place", "i8"),  # in the heap of ends
+        ("number", "i8"),  # of the transfer, 0 in a row that is free
+        ("nbytes", "f8"),  # of payload
+        ("limit", "f8"),  # bytes/s: its cap, or its ramp at present
+        ("ceiling", "f8"),  # bytes/s that it would get if nobody else were there
     ]
 )
 ENTRY = np.dtype(
@@ -60,8 +61,9 @@ class Flows:
         self.entry["load"][first:last] = loads
         ceiling = float((self.capacity[transfer.links] / transfer.weights).min(initial=np.inf))
         end = now if transfer.nbytes == 0 else np.inf
-        facts = (number, first, last, transfer.nbytes, transfer.share, limit, ceiling)
-        self.flow[row] = (*facts, 0.0, transfer.nbytes, now, end, -1)
+        top = min(limit, ceiling) / transfer.share
+        rate = (0.0, top, first, last, transfer.share, transfer.nbytes, now, end, -1)
+        self.flow[row] = (*rate, number, transfer.nbytes, limit, ceiling)
         return row
 
     def has_room(self, entries: int) -> bool:
@@ -74,7 +76,7 @@ class Flows:
         first, last = self.links_of(row)
         self.entry["flow"][first:last] = -1
         self._live_entries -= last - first
-        self.flow[row] = (0, 0, 0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, np.inf, -1)
+        self.flow[row] = (0.0, 0.0, 0, 0, 1.0, 0.0, 0.0, np.inf, -1, 0, 0.0, 0.0, 0.0)
 
     def make_room(self, entries: int) -> None:
         """Drop what is free, which renumbers rows and entries, and make room for as much again, and `entries`."""
@@ -109,7 +111,16 @@ class Flows:
         ceiling = np.full(self.rows, np.inf)
         np.minimum.at(ceiling, entry["flow"], capacity[entry["link"]] / entry["load"] * flow["share"][entry["flow"]])
         flow["ceiling"] = ceiling
+        flow["top"] = np.minimum(flow["limit"], ceiling) / flow["share"]
         return changed
+
+    def set_limit(self, number: int, limit: float) -> int:
+        """Take over another limit for a transfer, in bytes/s; returns its row."""
+        row = self.row[number]
+        flow = self.flow[row]
+        flow["limit"] = limit
+        flow["top"] = min(limit, flow["ceiling"]) / flow["share"]
+        return row
 
     def ceiling(self, number: int) -> float:
         """Bytes/s that a transfer would get if nobody else were there."""
@@ -119,6 +130,12 @@ class Flows:
         """Bytes of payload that a transfer has yet to move at the second `now`."""
         row = self.row[number]
         return float(remaining(self.flow[row : row + 1], now)[0])
+
+    def rates(self) -> dict[int, float]:
+        """Bytes/s of payload of each transfer, by number."""
+        flow = self.flow[: self.rows]
+        flow = flow[flow["number"] > 0]
+        return dict(zip(flow["number"].tolist(), (flow["level"] * flow["share"]).tolist(), strict=True))
 
     def carried(self, now: float) -> Floats:
         """Bytes that crossed each link until the second `now` for the transfers that are still under way, (L,)."""

@@ -10,8 +10,9 @@ from bench.network.flows import Flows
 from bench.network.resolve import Resolve
 from bench.network.transfer import Floats, Transfer
 
-# Solving so many entries anew takes about a second, as loading numba does; after that, solving incrementally pays.
-WORTH_COMPILING = 3e6
+# Entries solved anew, about 0.1 s of work. Who has solved so many is likely to solve many more, and then loading the compiled
+# solver (0.4 s, once a process; compiling it takes seconds, once a machine) pays.
+WORTH_COMPILING = 3e5
 
 
 class Changes(Protocol):
@@ -29,8 +30,8 @@ class Changes(Protocol):
 class Fluid:
     """Transfers under way on links of `capacity` (L,), in bytes/s, which `changes` replaces as time goes by.
 
-    Rates are max-min fair, to rounding. They are solved with NumPy, all that meet anew at each change; where that has become
-    much work and numba is installed, incrementally by compiled code, to levels.TOLERANCE.
+    Rates are max-min fair. They are solved with NumPy, for all transfers that meet at each change, exact to rounding; where
+    that has become much work and numba is installed, incrementally by compiled code, to within levels.TOLERANCE.
     """
 
     def __init__(self, capacity: Floats, changes: Changes | None = None) -> None:
@@ -57,6 +58,11 @@ class Fluid:
         """The bytes that really crossed each link so far, (L,), also those of transfers that were given up."""
         return self._done + self._solver.flows.carried(self.now)
 
+    def rates(self) -> dict[int, float]:
+        """Bytes/s of payload of each transfer, by number, whose bytes flow now."""
+        self._solver.settle(self.now)
+        return self._solver.flows.rates()
+
     def start(self, transfer: Transfer) -> int:
         """Begin a transfer now; returns its number. Its latency comes first, then its bytes."""
         self._started += 1
@@ -72,7 +78,7 @@ class Fluid:
 
     def next_event(self) -> float:
         """The virtual second of the next change of rates, infinity if nothing is under way."""
-        self._settle()
+        self._solver.settle(self.now)
         while self._begins and self._begins[0][1] not in self._waiting:
             heappop(self._begins)  # given up
         while self._doublings and self._doublings[0][1] not in self._ramps:
@@ -95,6 +101,8 @@ class Fluid:
             self._ramp_up(*heappop(self._doublings)[1:])
         while self._begins and self._begins[0][0] <= until:
             self._join(heappop(self._begins)[1])
+        if self._can_compile and self._solver.work > WORTH_COMPILING:
+            self._compile()  # here, since no rate that has been told depends on it
         return ended
 
     def _join(self, number: int) -> None:
@@ -137,12 +145,6 @@ class Fluid:
             ramp = self._flowing[number].ramp
             assert ramp is not None
             self._ramp_up(number, int((self.now - began) / ramp.doubling))
-
-    def _settle(self) -> None:
-        """Bring the rates up to date with all that changed at this second."""
-        if self._can_compile and self._solver.work > WORTH_COMPILING:
-            self._compile()
-        self._solver.settle(self.now)
 
     def _compile(self) -> None:
         self._can_compile = False

@@ -41,9 +41,7 @@ class Incremental:
 
     def limit(self, number: int, limit: float, now: float) -> None:
         """Another limit, in bytes/s, holds for a transfer from now on."""
-        row = self.flows.row[number]
-        self.flows.flow["limit"][row] = limit
-        levels.relimit(*self._arrays, np.array([row]), now)
+        levels.relimit(*self._arrays, np.array([self.flows.set_limit(number, limit)]), now)
 
     def set_capacity(self, capacity: Floats, now: float) -> None:
         """Other capacities hold from now on."""

@@ -12,7 +12,7 @@ whenever its level is computed, and the condition is on the levels of now, not o
 
 These functions are Python that numba compiles; without numba they do the same, slowly. `link`, `flow` and `entry` are arrays
 of records LINK, FLOW and ENTRY; `work` is a heap of links, lowest level first, and `ends` one of rows, first end first; `size`
-has the length of both; `scratch` is (2, A).
+has the length of both; `scratch` is (2, A). All in one file: numba's cache only looks at the file of the function called.
 """
 
 from collections.abc import Callable
@@ -86,7 +86,7 @@ def settle(
 def join(link: Records, flow: Records, entry: Records, work: Ints, ends: Ints, size: Ints, row: int, now: float) -> None:
     """Put a row on its links and among the ends."""
     it = flow[row]
-    level = min(it["limit"], it["ceiling"]) / it["share"]
+    level = it["top"]
     for e in range(it["first"], it["last"]):
         level = min(level, link[entry[e]["link"]]["level"])
         put(link, entry, e)
@@ -254,7 +254,7 @@ def _full_at(link: Records, flow: Records, entry: Records, scratch: Floats, k: i
 def _lowest(link: Records, flow: Records, entry: Records, row: int, but: int) -> float:
     """The lowest level among a flow's limits and links, except that of the entry `but`."""
     it = flow[row]
-    level = min(it["limit"], it["ceiling"]) / it["share"]
+    level = it["top"]
     for e in range(it["first"], it["last"]):
         if e != but:
             level = min(level, link[entry[e]["link"]]["level"])

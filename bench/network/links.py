@@ -73,3 +73,7 @@ class Network:
         """The links that anything from outside the world crosses to reach `worker`."""
         exits = [tier.first + tier.groups + int(tier.group[worker]) for tier in self.tiers]
         return np.array([self.workers + worker, *exits])
+
+    def latency_in(self, worker: int) -> float:
+        """Seconds one way from outside the world to `worker`, as far as they are of this world."""
+        return float(self.last_mile[worker]) + sum(tier.latency for tier in self.tiers)

@@ -78,7 +78,4 @@ class Paths:
             return None
         round_trip = 2 * self.network.latency(source, target)  # (n,)
         slowest = int(np.argmax(round_trip))
-        if not round_trip[slowest] > 0:
-            return None
-        start = self.transport.connections * self.transport.initial_window / round_trip[slowest] / part[slowest]
-        return Ramp(float(start), float(round_trip[slowest]))
+        return self.transport.ramp(float(round_trip[slowest]), float(part[slowest]))

@@ -45,8 +45,7 @@ class Resolve:
     def limit(self, number: int, limit: float, now: float) -> None:
         """Another limit, in bytes/s, holds for a transfer from now on."""
         flows = self.flows
-        row = flows.row[number]
-        flows.flow["limit"][row] = limit
+        row = flows.set_limit(number, limit)
         first, last = flows.links_of(row)
         self._dirty |= bool((self._users[flows.entry["link"][first:last]] > 1).any())
         if not self._dirty:
@@ -71,11 +70,10 @@ class Resolve:
         meets = np.zeros(len(flow), bool)
         meets[owner[shared]] = True
         index = np.cumsum(meets) - 1  # of each row among those that meet others
-        top = np.minimum(flow["limit"], flow["ceiling"])  # links of its own are a limit
-        level = top / flow["share"]
-        share, link = flow["share"][meets], entry["link"][shared]
-        weight, owner = entry["load"][shared] / flow["share"][owner[shared]], index[owner[shared]]
-        level[meets] = max_min_rates(flows.capacity, owner, link, weight, len(share), share, top[meets]) / share
+        level = flow["top"].copy()  # which knows of the links of its own
+        # In units of level everybody's share is 1.
+        link, load, owner = entry["link"][shared], entry["load"][shared], index[owner[shared]]
+        level[meets] = max_min_rates(flows.capacity, owner, link, load, int(meets.sum()), cap=level[meets])
         rows = np.flatnonzero((level != flow["level"]) & (flow["number"] > 0))
         self._turn(rows, level[rows], now)
         self.work += len(owner) + len(entry) / 20 + 1000  # looking at an entry costs less, and a call something
@@ -94,8 +92,8 @@ class Resolve:
         return flow["number"][flow["end"] <= now].tolist()
 
     def _alone(self, row: int, now: float) -> None:
-        flow = self.flows.flow[row]
-        self._turn(np.array([row]), np.array([min(flow["limit"], flow["ceiling"]) / flow["share"]]), now)
+        rows = np.array([row])
+        self._turn(rows, self.flows.flow["top"][rows], now)
 
     def _turn(self, rows: Ints, levels: Floats, now: float) -> None:
         """Let `rows` go on at their new `levels`."""

@@ -18,8 +18,8 @@ def with_tables(network: Mapping[str, Any]) -> dict[str, Any]:
     """
     conf = dict(network)
     for field in _MATRICES:
-        value = conf.get(field)
-        if not isinstance(value, str) or not _is_csv(value):
+        value: Any = conf.get(field)
+        if not _is_csv(value):
             continue
         name = f"network.{field}"
         rows = _read(value, name)
@@ -28,8 +28,8 @@ def with_tables(network: Mapping[str, Any]) -> dict[str, Any]:
             raise ConfError(f"{name}: {value} must have the same names in its first row and its first column")
         if conf.get("regions") is None:
             conf["regions"] = names
-        elif list(conf["regions"]) != names:
-            raise ConfError(f"{name}: {value} must have the regions {', '.join(conf['regions'])}, got {', '.join(names)}")
+        elif conf["regions"] != names:
+            raise ConfError(f"{name}: {value} must have the regions {conf['regions']}, got {names}")
         conf[field] = _square([[cell.strip() for cell in row[1:]] for row in rows[1:]], names, f"{name}: {value}")
     return conf
 
@@ -56,7 +56,7 @@ def _is_csv(value: Any) -> bool:
 def _read(path: str, name: str) -> list[list[str]]:
     """The rows of a CSV file, all as long as the first."""
     try:
-        with Path(path).expanduser().open(encoding="utf-8", newline="") as file:
+        with Path(path).expanduser().open(encoding="utf-8-sig", newline="") as file:
             rows = [row for row in csv.reader(file) if any(cell.strip() for cell in row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else error
@@ -71,8 +71,6 @@ def _read(path: str, name: str) -> list[list[str]]:
 
 def _square(cells: list[list[str]], names: list[str], name: str) -> list[list[str]]:
     """The matrix with empty cells filled from across the diagonal."""
-    if any(len(row) != len(names) for row in cells) or len(cells) != len(names):
-        raise ConfError(f"{name} must have a row and a column for each region")
     filled = [[cell or cells[j][i] for j, cell in enumerate(row)] for i, row in enumerate(cells)]
     for i, row in enumerate(filled):
         for j, cell in enumerate(row):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -36,18 +37,18 @@ class Tier:
             raise ValueError(f"size or groups must be given, and not both, got {self.size} and {self.groups}")
         for name in ("size", "groups"):
             given = getattr(self, name)
-            numbers = list(given) if isinstance(given, Sequence) else [] if given is None else [given]
-            if not all(type(number) is int and number >= 1 for number in numbers) or given == []:
+            listed = name == "size" and isinstance(given, Sequence)
+            numbers = list(given) if listed else [] if given is None else [given]
+            if not all(type(number) is int and number >= 1 for number in numbers) or (listed and not numbers):
                 raise ValueError(f"{name} must be >= 1, got {given}")
         exits = [self.uplink is not None, self.downlink is not None, self.oversubscription is not None]
         if exits not in ([True, True, False], [False, False, True]):
             raise ValueError("uplink and downlink must be given, or oversubscription instead of both")
-        for name in ("uplink", "downlink"):
-            speed = getattr(self, name)
-            if speed is not None and not speed > 0:
-                raise ValueError(f"{name} must be above 0 bit/s, got {speed:g}")
+        _check_rates("uplink", self.uplink)
+        _check_rates("downlink", self.downlink)
         if self.oversubscription is not None and not 0 < self.oversubscription < np.inf:
-            raise ValueError(f"oversubscription must be above 0, got {self.oversubscription:g}")
+            raise ValueError(f"oversubscription must be above 0 and finite, got {self.oversubscription:g}")
+        _check_seconds("latency", self.latency)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,11 +73,14 @@ class Topology:
     connection_rate: Rate | Matrix | None = None
 
     def __post_init__(self) -> None:
-        for name in ("uplink", "downlink"):
-            speeds = getattr(self, name)
-            for speed in speeds if isinstance(speeds, Mapping) else [speeds]:
-                if not speed > 0:
-                    raise ValueError(f"{name} must be above 0 bit/s, got {speed:g}")
+        _check_rates("uplink", self.uplink)
+        _check_rates("downlink", self.downlink)
+        _check_seconds("last_mile", self.last_mile)
+        for name, names in (("tiers", [tier.name for tier in self.tiers]), ("regions", self.regions or [])):
+            if len(set(names)) < len(names):
+                raise ValueError(f"{name} must have names of their own, got {', '.join(names)}")
+        if self.regions is not None and not self.regions:
+            raise ValueError("regions must not be empty")
         if self.regions is not None and self.region_latency is None:
             raise ValueError("region_latency must be given where there are regions")
         for name in ("region_latency", "region_rate", "connection_rate"):
@@ -91,9 +95,11 @@ class Topology:
                     f"{name} must have a row and a column for each of the {len(self.regions)} regions, "
                     f"got rows of {rows or 'one value'}"
                 )
-        for name in ("region_rate", "connection_rate"):
-            if getattr(self, name) is not None and not (np.asarray(getattr(self, name)) > 0).all():
-                raise ValueError(f"{name} must be above 0 bit/s everywhere")
+            if any(isinstance(entry, Sequence) for row in matrix for entry in row):
+                raise ValueError(f"{name} must be one number for each pair of regions")
+        _check_seconds("region_latency", self.region_latency)
+        _check_rates("region_rate", self.region_rate)
+        _check_rates("connection_rate", self.connection_rate)
 
     def network(self, workers: int, seed: int) -> Network:
         """The links of `workers` hosts; mixtures are dealt from the stream (seed, "access")."""
@@ -129,6 +135,25 @@ class Topology:
             region_link=number,
             single_connection=np.broadcast_to(single, shared.shape),
         )
+
+
+def _check_rates(name: str, rates: Any) -> None:
+    for rate in _numbers(rates):
+        if not rate > 0:
+            raise ValueError(f"{name} must be above 0 bit/s, got {rate:g}")
+
+
+def _check_seconds(name: str, times: Any) -> None:
+    for seconds in _numbers(times):
+        if not 0 <= seconds < np.inf:
+            raise ValueError(f"{name} must be >= 0 s and finite, got {seconds:g}")
+
+
+def _numbers(given: Any) -> list[float]:
+    """All that one number, a mixture or a matrix holds; nothing of None."""
+    if given is None:
+        return []
+    return np.ravel(list(given) if isinstance(given, Mapping) else given).tolist()
 
 
 def _groups(tier: Tier, members: int) -> Ints:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.network.transfer import Floats
+from bench.network.transfer import Floats, Ramp
 from bench.units import Bytes, Rate, Seconds
 
 
@@ -38,6 +38,8 @@ class Transport:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} must be above 0, got {value:g}")
+        if not 0 <= self.message < np.inf:
+            raise ValueError(f"message must be >= 0 s and finite, got {self.message:g}")
         if (self.packet_bytes is None) != (self.payload_bytes is None):
             raise ValueError("packet_bytes and payload_bytes must be given together")
         if self.packet_bytes is not None and self.payload_bytes is not None and self.payload_bytes > self.packet_bytes:
@@ -63,3 +65,9 @@ class Transport:
             if self.loss and self.payload_bytes is not None:
                 single = np.minimum(single, self.payload_bytes / (2 * latency) * np.sqrt(1.5 / self.loss))
         return single * self.connections
+
+    def ramp(self, round_trip: float, part: float) -> Ramp | None:
+        """The slow start of a flow over a round trip of so many seconds, if it carries `part` of an activity's payload."""
+        if self.initial_window is None or not round_trip > 0:
+            return None
+        return Ramp(self.connections * self.initial_window / round_trip / part, round_trip)

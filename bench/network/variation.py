@@ -78,6 +78,9 @@ class Diurnal:
             raise ValueError(f"step must be above 0 s and at most a day, got {self.step:g} s")
         if not len(self.zones):
             raise ValueError("zones must not be empty")
+        for hours in self.zones:
+            if not np.isfinite(hours):
+                raise ValueError(f"zones must be finite, got {hours:g}")
 
     def next_change(self, now: float) -> float:
         return _next_multiple(now, self.step)
@@ -99,8 +102,8 @@ class Jitter:
     def __post_init__(self) -> None:
         if not 0 <= self.sigma <= 3:
             raise ValueError(f"sigma must be in 0 … 3, got {self.sigma:g}")
-        if not self.period > 0:
-            raise ValueError(f"period must be above 0 s, got {self.period:g} s")
+        if not 0 < self.period < np.inf:
+            raise ValueError(f"period must be above 0 s and finite, got {self.period:g} s")
 
     def next_change(self, now: float) -> float:
         return _next_multiple(now, self.period) if self.sigma else np.inf
@@ -122,15 +125,17 @@ class Trace:
     stagger: bool = False
 
     def __post_init__(self) -> None:
-        rows = np.asarray(self.trace, float)
-        if rows.ndim != 2 or rows.shape[1] != 2 or not len(rows):
+        if not len(self.trace) or not all(isinstance(row, Sequence) and len(row) == 2 for row in self.trace):
             raise ValueError("trace must have rows of seconds and factor")
+        rows = np.asarray(self.trace, float)
         if rows[0, 0] != 0 or not (np.diff(rows[:, 0]) > 0).all():
             raise ValueError("trace must begin at second 0, its seconds rising from row to row")
         if not (np.isfinite(rows).all() and (rows[:, 1] > 0).all()):
             raise ValueError("trace must have factors above 0: a link that is down is churn")
-        if not self.period > rows[-1, 0]:
-            raise ValueError(f"period must be above the trace's last second, {rows[-1, 0]:g}, got {self.period:g} s")
+        if not rows[-1, 0] < self.period < np.inf:
+            raise ValueError(
+                f"period must be above the trace's last second, {rows[-1, 0]:g}, and finite, got {self.period:g} s"
+            )
 
     def next_change(self, now: float) -> float:
         if self.stagger:
@@ -140,7 +145,8 @@ class Trace:
         seconds = np.asarray(self.trace, float)[:, 0]
         start = _steps(now, self.period) * self.period
         later = start + np.append(seconds, self.period)
-        return float(later[later > now].min(initial=start + 2 * self.period))
+        # One that lies a rounding ahead has happened, as in `factors`.
+        return float(later[later > now * (1 + 1e-12)].min(initial=start + 2 * self.period))
 
     def factors(self, at: float, hosts: int, seed: int) -> Floats:
         rows = np.asarray(self.trace, float)

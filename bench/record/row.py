@@ -5,7 +5,7 @@ from typing import Any
 
 Row = dict[str, Any]
 
-SCHEMA = 1
+SCHEMA = 2
 """Raised when a column's meaning changes, or what is computed for equal settings: it is part of every key, so that an old row
 is not found in place of a new one. Rows of another schema are left out, by name, of every table."""
 

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from bench.network.links import Network
 from bench.network.paths import Paths
-from bench.network.transfer import Floats, Ints, Ramp, Transfer
+from bench.network.transfer import Floats, Ints, Transfer
 
 
 def everybody_to_everybody(
@@ -11,7 +12,8 @@ def everybody_to_everybody(
 ) -> Transfer:
     """Each of `members`, (n,), sends the share p[i] of `nbytes` to member i (scatter), or i sends its p[i] to each (gather).
 
-    Both at once if both are asked for, in a pipeline. The latency is a message's for each of the two, from the farthest pair.
+    Both at once if both are asked for, in a pipeline. The latency is a message's for each of the two, from the farthest pair
+    of which one has a share.
     """
     network, transport, n = paths.network, paths.transport, len(members)
     load = np.zeros(len(network.capacity))
@@ -31,17 +33,16 @@ def everybody_to_everybody(
         load[tier.first + tier.groups : tier.first + 2 * tier.groups] += down
     _between_regions(paths, members, shares, load, scatter, gather)
     links = np.flatnonzero(load)
-    source, target, part = _farthest_pairs(paths, members, shares)
-    latency = float(paths.latency(source, target).max()) * (scatter + gather)
+    source, target, pushed, pulled = _farthest_pairs(network, members, shares)
+    seconds = paths.latency(source, target)
+    latency = sum(float(seconds[of > 0].max()) for wanted, of in ((scatter, pushed), (gather, pulled)) if wanted)
     # A host's time for each message: one to everybody else, for each of the two.
     latency += (n - 2) * transport.message * (scatter + gather)
-    with np.errstate(divide="ignore"):
-        cap = float((paths.cap(source, target) / part).min())
-    ramp = None
-    round_trip = float(2 * network.latency(source, target).max())
-    if transport.initial_window is not None and round_trip > 0:
-        start = transport.connections * transport.initial_window / round_trip / float(part.max())
-        ramp = Ramp(start, round_trip)
+    part = pushed * scatter + pulled * gather
+    talks = part > 0
+    source, target, part = source[talks], target[talks], part[talks]
+    cap = float((paths.cap(source, target) / part).min())
+    ramp = transport.ramp(float(2 * network.latency(source, target).max()), float(part.max()))
     share = transport.connections / float(part.max())
     return Transfer(nbytes, links, load[links] / transport.efficiency, latency, share=share, cap=cap, ramp=ramp)
 
@@ -62,18 +63,37 @@ def _between_regions(paths: Paths, members: Ints, shares: Floats, load: Floats, 
     load[network.region_link[shared]] += np.maximum(crossing[shared], 0.0)
 
 
-def _farthest_pairs(paths: Paths, members: Ints, shares: Floats) -> tuple[Ints, Ints, Floats]:
-    """Pairs (source, target) among which is the farthest of each two regions, with the largest shard sent between them."""
-    network = paths.network
-    far = np.lexsort((-network.last_mile[members], network.region[members]))
-    region = network.region[members][far]
-    _, first = np.unique(region, return_index=True)
-    second = first[np.append(region[1:] == region[:-1], False)[first]] + 1  # the next one of the same region
-    chosen = members[far[np.concatenate([first, second])]]
+def _farthest_pairs(network: Network, members: Ints, shares: Floats) -> tuple[Ints, Ints, Floats, Floats]:
+    """Pairs (source, target) among which are the farthest of each two regions, with what they at most push and pull.
+
+    That is the largest share in the region of the target, and of the source; 0 where the host itself has none.
+    """
+    owns = shares > 0
+    chosen = _farthest(network, members)
+    if not owns.all():
+        chosen = np.union1d(chosen, _farthest(network, members[owns]))
     largest = np.zeros(len(network.region_latency))
     np.maximum.at(largest, network.region[members], shares)
-    source, target = (pairs.ravel() for pairs in np.meshgrid(chosen, chosen, indexing="ij"))
-    apart = source != target
-    source, target = source[apart], target[apart]
-    part = np.maximum(largest[network.region[source]], largest[network.region[target]])
-    return source, target, part
+    most = np.where(np.isin(chosen, members[owns]), largest[network.region[chosen]], 0.0)
+    one, other = (places.ravel() for places in np.indices((len(chosen), len(chosen))))
+    apart = one != other
+    one, other = one[apart], other[apart]
+    return chosen[one], chosen[other], most[other], most[one]
+
+
+def _farthest(network: Network, hosts: Ints) -> Ints:
+    """Of each region the host with the longest last mile, and of each tier the one with the longest that is not in its group.
+
+    The farthest pair of two regions, and of each within itself, is among these.
+    """
+    region = network.region[hosts]
+    order = np.argsort(region, kind="stable")
+    chosen = []
+    for block in np.split(hosts[order], np.flatnonzero(np.diff(region[order])) + 1):
+        last_mile = network.last_mile[block]
+        first = int(np.argmax(last_mile))
+        chosen.append(block[first])
+        elsewhere = [np.arange(len(block)) != first]
+        elsewhere += [tier.group[block] != tier.group[block[first]] for tier in network.tiers if tier.latency]
+        chosen += [block[int(np.argmax(np.where(others, last_mile, -1.0)))] for others in elsewhere if others.any()]
+    return np.unique(chosen)

@@ -14,8 +14,8 @@ from bench.network.paths import Paths
 from bench.network.transfer import Floats, Ints
 
 _SEGMENT = float(2**20)
-_FOLLOWED = 4000
-"""So many segments of a phase are followed one by one; the pace of the last half of them is taken for the rest."""
+_FOLLOWED = 4096
+"""So many segments of a phase are followed one by one (fewer by more than 16384 ranks); the last half's pace is the rest's."""
 
 
 class GlooRing:
@@ -52,13 +52,14 @@ def gloo_seconds(*, rates: Floats, latency: Floats, back: Floats, nbytes: float,
 
 def _phase(busy: Floats, latency: Floats, back: Floats, steps: int, begin: Floats, one_queue: bool) -> Floats:
     """When each rank has finished one phase that it enters at `begin`, (n,)."""
-    followed = min(steps, _FOLLOWED)
-    done = list(_segments(busy, latency, back, followed, begin, one_queue))
-    end = np.maximum(done[-1], done[-2]) if len(done) > 1 else done[-1]
-    if steps > followed:
-        half = followed // 4 * 2  # an even number: segments go in pairs
-        end = end + (done[-1] - done[-1 - half]) / half * (steps - followed)
-    return end
+    followed = min(steps, max(_FOLLOWED // max(1, len(busy) // 2**14), 64))
+    half = followed // 4 * 2  # an even number: segments go in pairs
+    halfway = before = last = begin
+    for number, done in enumerate(_segments(busy, latency, back, followed, begin, one_queue), 1):
+        before, last = last, done
+        halfway = done if number == followed - half else halfway
+    end = np.maximum(last, before)
+    return end + (last - halfway) / half * (steps - followed) if steps > followed else end
 
 
 def _segments(busy: Floats, latency: Floats, back: Floats, steps: int, begin: Floats, one_queue: bool) -> Iterator[Floats]:

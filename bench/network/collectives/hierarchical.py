@@ -7,14 +7,14 @@ from bench.network.collectives.base import Plan, nothing
 from bench.network.collectives.pipeline import ring_seconds
 from bench.network.collectives.ring import Ring
 from bench.network.paths import Paths
-from bench.network.transfer import Ints, Transfer
+from bench.network.transfer import Floats, Ints, Transfer
 
 
 class Hierarchical:
     """A reduce-scatter in each group of `tier`; rings between groups, one for each shard; an all-gather in each group.
 
-    All groups work at once. Between them there are as many rings as the smallest group has members, each with its part of
-    the payload. Where the network has no such groups, or only one holds members, it is a plain ring.
+    All groups work at once. There are as many shards as the largest group has members; in a smaller group some members have
+    more than one. Where the network has no such groups, or only one holds members, it is a plain ring.
     """
 
     def __init__(self, *, tier: str | None = None) -> None:
@@ -23,47 +23,56 @@ class Hierarchical:
     def all_reduce(self, paths: Paths, members: Ints, nbytes: float) -> Plan:
         if len(members) < 2:
             return nothing()
-        groups = self._groups(paths, members)
-        if len(groups) < 2 or all(len(group) == 1 for group in groups):
+        members, sizes = self._groups(paths, members)
+        if len(sizes) < 2 or sizes.max() == 1:
             return Ring().all_reduce(paths, members, nbytes)
-        rails = min(len(group) for group in groups)
-        inside = _inside(paths, groups, nbytes)
-        hubs = np.array([group[:rails] for group in groups])  # (groups, rails)
-        between = _rings(paths, list(hubs.T), nbytes / rails, 2)
-        # The payload of the middle activity is one ring's part; written for the whole payload, its weights shrink with it.
-        return (*inside, between, *inside)
+        ends = np.cumsum(sizes)
+        # Not more rings than four hops for each member, for one large group among many small ones.
+        shards = min(int(sizes.max()), 4 * len(members) // len(sizes))
+        owner = ends - sizes + np.arange(shards)[:, None] * sizes // shards  # (shards, groups)
+        owned = np.bincount(owner.ravel(), minlength=len(members)) / shards  # of the payload, after the reduce-scatter
+        following = np.arange(1, len(members) + 1)
+        following[ends - 1] = ends - sizes
+        # A reduce-scatter leaves each shard where it is owned, so it does not pass on from there; an all-gather, not to there.
+        scatter = _inside(paths, members, members[following], sizes, 1 - owned, nbytes)
+        alike = bool((owned == owned[following]).all())
+        gather = scatter if alike else _inside(paths, members, members[following], sizes, 1 - owned[following], nbytes)
+        return scatter, _between(paths, members[owner], nbytes), gather
 
-    def _groups(self, paths: Paths, members: Ints) -> list[Ints]:
+    def _groups(self, paths: Paths, members: Ints) -> tuple[Ints, Ints]:
+        """The members sorted by their group, and how many are in each, without empty ones."""
         tiers = {tier.name: tier for tier in paths.network.tiers}
         if self.tier is not None and self.tier not in tiers:
             raise ConfError(
                 f"collective.tier must be one of the network's ({', '.join(tiers) or 'it has none'}), got '{self.tier}'"
             )
         if not tiers:
-            return [members]
+            return members, np.array([len(members)])
         group = (tiers[self.tier] if self.tier else paths.network.tiers[-1]).group[members]
-        order = np.argsort(group, kind="stable")
-        return np.split(members[order], np.flatnonzero(np.diff(group[order])) + 1)
+        return members[np.argsort(group, kind="stable")], np.unique(group, return_counts=True)[1]
 
 
-def _inside(paths: Paths, groups: list[Ints], nbytes: float) -> Plan:
-    """Half an all-reduce inside each group: one activity, all groups in step."""
-    several = [group for group in groups if len(group) > 1]
-    return (_rings(paths, several, nbytes, 1),) if several else ()
+def _inside(paths: Paths, source: Ints, target: Ints, sizes: Ints, part: Floats, nbytes: float) -> Transfer:
+    """Half an all-reduce around each group of `sizes`: over each hop from source to target, (n,), its `part` of the payload."""
+    several = np.repeat(sizes, sizes) > 1
+    source, target, volume = source[several], target[several], nbytes * part[several]
+    sizes = sizes[sizes > 1]
+    busy = nbytes / np.repeat(sizes, sizes) / paths.rates(source, target)
+    latency = paths.latency(source, target)
+    seconds = 0.0
+    for size in np.unique(sizes).tolist():
+        alike = np.repeat(sizes == size, sizes)
+        seconds = max(seconds, ring_seconds(busy[alike].reshape(-1, size), latency[alike].reshape(-1, size), size - 1))
+    flowing = float((busy * np.repeat(sizes - 1, sizes)).max())
+    return paths.activity(source, target, volume, nbytes, seconds - flowing)
 
 
-def _rings(paths: Paths, rings: list[Ints], nbytes: float, passes: int) -> Transfer:
-    """`passes` times around each ring at once: 1 for a reduce-scatter or an all-gather, 2 for an all-reduce."""
-    source = np.concatenate(rings)
-    target = np.concatenate([np.roll(ring, -1) for ring in rings])
-    sizes = np.array([len(ring) for ring in rings])
-    steps = np.repeat(passes * (sizes - 1), sizes)
-    chunk = np.repeat(nbytes / sizes, sizes)
-    rates, latency = paths.rates(source, target), paths.latency(source, target)
-    busy, ends = chunk / rates, np.cumsum(sizes)
-    slowest = float((steps * busy).max())
-    last = max(
-        ring_seconds(busy[end - size : end], latency[end - size : end], passes * (size - 1))
-        for end, size in zip(ends.tolist(), sizes.tolist(), strict=True)
-    )
-    return paths.activity(source, target, steps * chunk, nbytes, last - slowest)
+def _between(paths: Paths, rings: Ints, nbytes: float) -> Transfer:
+    """An all-reduce around each of `rings`, (shards, groups), of its part of the payload, all at once."""
+    source, target = rings.ravel(), np.roll(rings, -1, axis=1).ravel()
+    shards, groups = rings.shape
+    steps, chunk = 2 * (groups - 1), nbytes / shards / groups
+    busy = (chunk / paths.rates(source, target)).reshape(rings.shape)
+    latency = paths.latency(source, target).reshape(rings.shape)
+    seconds = ring_seconds(busy, latency, steps)
+    return paths.activity(source, target, steps * chunk, nbytes, seconds - steps * float(busy.max()))

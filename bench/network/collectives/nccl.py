@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from bench.network.collectives.base import Plan, nothing
-from bench.network.collectives.pipeline import ring_seconds
+from bench.network.collectives.pipeline import EXACT_HOPS, ring_seconds
 from bench.network.collectives.tree import Tree
 from bench.network.paths import Paths
 from bench.network.transfer import Floats, Ints
@@ -44,21 +44,30 @@ def nccl_ring_seconds(rates: Floats, latency: Floats, nbytes: float) -> float:
 
 
 def _loop_seconds(rates: Floats, latency: Floats, nbytes: float) -> float:
-    """One loop: each hop passes on 2(n-1) chunks in slices.
+    """One loop: each hop passes on 2(n-1) chunks in slices, each when it is there and the one before it has left.
 
-    A slice follows the one before on the same hop, or its own from the hop before: for a whole chunk that is, as in a plain
-    ring, the time of all slices, or a slice's time and the latency.
+    On long rings a whole chunk takes, as in a plain ring, the time of its slices, or a slice's time and the latency; that
+    is exact for equal hops.
     """
     n = len(rates)
+    steps = 2 * (n - 1)
     piece = nbytes / n / _SLICES / rates  # a slice of both channels
+    if n <= EXACT_HOPS:
+        free = np.zeros(n)  # when each hop is free
+        there = [np.zeros(n)] * _SLICES  # when each slice of the chunk to send has arrived
+        for _ in range(steps):
+            for place in range(_SLICES):
+                free = np.maximum(free, there[place]) + piece
+                there[place] = np.roll(free + latency, 1)
+        return float(there[-1].max())
     last = float(np.minimum(piece, latency)[int(np.argmax(piece))])  # the last slice arrives after the one before it
-    return ring_seconds(_SLICES * piece, np.maximum(latency - (_SLICES - 1) * piece, 0.0), 2 * (n - 1)) + last
+    return ring_seconds(_SLICES * piece, np.maximum(latency - (_SLICES - 1) * piece, 0.0), steps) + last
 
 
 def _nodes(paths: Paths, members: Ints) -> int:
-    """In how many groups of the innermost tier, such as NVLink islands, the members are."""
-    tiers = paths.network.tiers
-    return len(np.unique(tiers[0].group[members])) if tiers else len(members)
+    """In how many groups of the tier called node the members are; each is a node of its own where there is no such tier."""
+    groups = [tier.group[members] for tier in paths.network.tiers if tier.name == "node"]
+    return len(np.unique(groups[0])) if groups else len(members)
 
 
 # Of tuning.cc, in seconds and for the protocol `Simple`: a hop of each algorithm inside a node and between nodes; what

@@ -19,23 +19,30 @@ def ring_pass(paths: Paths, members: Ints, nbytes: float, steps: int) -> Transfe
 
 
 def ring_seconds(busy: Floats, latency: Floats, steps: int) -> float:
-    """Seconds until every hop of a ring, (n,), has passed on `steps` chunks, one after the other.
+    """Seconds until every hop of a ring, (n,), or of the last of several, (rings, n), has passed on `steps` chunks in turn."""
+    return float(each_ring(*np.atleast_2d(busy, latency), steps).max(initial=0.0))
+
+
+def each_ring(busy: Floats, latency: Floats, steps: int) -> Floats:
+    """Seconds until every hop of each ring, (rings, n), has passed on `steps` chunks in turn, (rings,).
 
     Hop i is busy for busy[i] seconds with a chunk, which arrives latency[i] later; the chunk of step k leaves when it has
     arrived from hop i-1 (step k-1), and the hop is free. For more than EXACT_HOPS hops this is the longer of two paths
-    through that recursion: waiting at the slowest hop and then following the ring, or following it all the way. It is exact
-    for equal hops, for latency alone, and for one slow hop.
+    through that recursion: waiting at the slowest hop and otherwise following the ring, or following it all the way. It is
+    exact for equal hops, for latency alone, and for one slow hop; elsewhere a little less.
     """
-    if steps < 1 or not len(busy):
-        return 0.0
-    if len(busy) > EXACT_HOPS:
-        return max(_by_the_slowest(busy, latency, steps), _all_the_way(busy + latency, steps))
-    free = np.zeros(len(busy))  # when each hop is free
-    there = np.zeros(len(busy))  # when the chunk to send has arrived
+    if steps < 1 or not busy.size:
+        return np.zeros(len(busy))
+    if busy.shape[1] > EXACT_HOPS:
+        rings = zip(busy, latency, strict=True)
+        return np.array([max(_by_the_slowest(hops, far, steps), _all_the_way(hops + far, steps)) for hops, far in rings])
+    free = np.zeros(busy.shape)  # when each hop is free
+    there = np.zeros(busy.shape)  # when the chunk to send has arrived
     for _ in range(steps):
         free = np.maximum(free, there) + busy
-        there = np.roll(free + latency, 1)
-    return float(there.max())
+        arrives = free + latency
+        there = np.concatenate([arrives[:, -1:], arrives[:, :-1]], axis=1)
+    return there.max(axis=1)
 
 
 def _by_the_slowest(busy: Floats, latency: Floats, steps: int) -> float:
@@ -43,17 +50,11 @@ def _by_the_slowest(busy: Floats, latency: Floats, steps: int) -> float:
     slowest = int(np.argmax(busy))
     gain = np.roll(busy + latency - busy[slowest], -slowest)  # of moving on from each hop instead of staying, the slowest first
     after = np.concatenate([[0.0], np.cumsum(gain[:steps])])  # from the slowest on
-    before = np.concatenate([[0.0], np.cumsum(gain[:0:-1][: steps - 1])])  # up to the slowest
-    # Together they may not move on more often than there are steps; on a ring shorter than that they never do.
-    best = max(after.max() + before.max(), 0.0) if len(gain) <= steps // 2 + 1 else _within(after, before, steps)
-    return float(steps * busy[slowest] + best)
-
-
-def _within(after: Floats, before: Floats, steps: int) -> float:
+    before = np.concatenate([[0.0], np.cumsum(gain[:0:-1][:steps])])  # up to the slowest
+    # Together they may not move on more often than there are steps.
     reach = np.maximum.accumulate(before)
-    moves = np.arange(len(after))
-    left = np.clip(steps - moves, 0, len(reach) - 1)
-    return float((after + reach[left]).max())
+    left = np.clip(steps - np.arange(len(after)), 0, len(reach) - 1)
+    return float(steps * busy[slowest] + (after + reach[left]).max())
 
 
 def _all_the_way(hop: Floats, steps: int) -> float:

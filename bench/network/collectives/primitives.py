@@ -48,7 +48,8 @@ def download(paths: Paths, worker: int, nbytes: float, peers: Ints | None = None
         return paths.activity(peers, target, nbytes / len(peers), nbytes, latency)
     links = paths.network.way_in(worker)
     weights = np.full(len(links), 1 / transport.efficiency)
-    last_mile = paths.network.last_mile[[worker]]
-    cap = float(transport.rate(last_mile, np.array([np.inf]))[0])
-    latency = 2 * (float(last_mile[0]) + transport.message)
-    return Transfer(nbytes, links, weights, latency, share=float(transport.connections), cap=cap)
+    one_way = paths.network.latency_in(worker)
+    cap = float(transport.rate(np.array([one_way]), np.inf)[0])
+    latency = 2 * (one_way + transport.message)
+    ramp = transport.ramp(2 * one_way, 1.0)
+    return Transfer(nbytes, links, weights, latency, share=float(transport.connections), cap=cap, ramp=ramp)
