@@ -16,11 +16,12 @@ from bench.errors import ConfError, RecordError
 from bench.lanes import Lanes, lanes_here
 from bench.model import GPT, Shape
 from bench.optimizer import LearningRateSchedule, Optimizer
+from bench.pace import Workload
 from bench.progress import Progress
 from bench.record import SCHEMA, Row, Store, digest
 from bench.replicas import Replicas
 from bench.schedule import Schedule
-from bench.simulator import Simulator, Workload
+from bench.simulator import Simulator
 from bench.timeline import Timeline
 from bench.trainer import Curve, Evaluation, Trainer
 from bench.units import TIME, parse

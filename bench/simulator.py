@@ -5,36 +5,24 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 from torch import Tensor
 
 from bench.algorithm import Algorithm, AllReduce, Backward, Train
 from bench.clocks import Clocks, Segment
 from bench.codec import Codec
-from bench.devices import jittered_steps, step_seconds
-from bench.errors import FitError, VirtualTimeout
+from bench.errors import VirtualTimeout
 from bench.lockstep import play
+from bench.pace import Pace, Workload
 from bench.reduction import Air, Reduction
 from bench.replicas import Replicas
 from bench.roster import Roster
 from bench.scenario import Scenario
 from bench.schedule import Recorder
-from bench.seeds import uniforms
 from bench.timeline import Ledger, Timeline
-from bench.units import seconds_text, size_text
+from bench.units import seconds_text
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Workload:
-    """What one worker computes in one step, and what it must hold, for the shape that is timed."""
-
-    flops: float  # a step
-    traffic_bytes: float  # memory traffic of a step
-    state_bytes: float  # parameters and optimizer state: what a returner downloads
-    resident_bytes: float  # state and gradient: what must fit in a device's memory
 
 
 @dataclass
@@ -61,14 +49,9 @@ class Simulator:
     """
 
     def __init__(self, scenario: Scenario, workload: Workload, codec: Codec, max_virtual: float) -> None:
-        fleet, workers = scenario.fleet, scenario.workers
-        short = workload.resident_bytes - fleet.memory  # (W,)
-        if short.max() > 0:
-            raise FitError(
-                f"parameters, gradient and optimizer state take {size_text(workload.resident_bytes)}, "
-                f"{size_text(short.max())} more than the memory of {fleet.names[short.argmax()]}"
-            )
-        self.step_seconds = step_seconds(fleet, workload.flops, workload.traffic_bytes)  # (W,)
+        workers = scenario.workers
+        self._pace = Pace(scenario.fleet, workload, scenario.seed)
+        self.step_seconds = self._pace.step_seconds  # (W,)
         self._scenario, self._codec, self._max_virtual = scenario, codec, max_virtual
         self._ledger = Ledger(workers)
         self._roster = Roster(
@@ -84,7 +67,6 @@ class Simulator:
         self._round_end: list[float] = []
         self._round_steps: list[int] = []
         self._counted_steps = 0
-        self._draws = 0  # of step jitter
         self._clocks = Clocks(self._roster, self._ledger)
         self._segment = Segment(workers)
         self._redo_steps = 0  # of the last segment that had any
@@ -132,12 +114,12 @@ class Simulator:
         segment = self._segment
         if segment.pending:
             ranks = self._present()
-            self._clocks.compute(ranks, self._compute_seconds(ranks, segment.pending), segment)
+            self._clocks.compute(ranks, self._pace.compute(ranks, segment.pending), segment)
             segment.pending = 0
         while (reduction := self._land(started)).lost:
             self._fly(started, self._redo(started))
         ranks = self._present()
-        self._clocks.receive(ranks, reduction, self._codec_seconds(ranks, started), segment)
+        self._clocks.receive(ranks, reduction, self._pace.code(ranks, started.codec_bytes), segment)
         counted = np.zeros(self._scenario.workers, bool)
         counted[reduction.senders] = True
         self._recorder.end(started.index, counted)
@@ -160,13 +142,13 @@ class Simulator:
         """The reduction of those whose work of `segment` is ready when it begins, or None if all of them drop out before."""
         ranks = self._present()  # (n,)
         able = ~segment.void[ranks]
-        compute, encode = self._compute_seconds(ranks, segment.pending), self._codec_seconds(ranks, started)
+        compute, encode = self._pace.compute(ranks, segment.pending), self._pace.code(ranks, started.codec_bytes)
         ready = self._clocks.busy[ranks] + compute + encode
         begin = self._begin(ranks[able], ready[able])
         if begin == np.inf:
             self._advance(self._roster.until[ranks[able]].max(initial=self._roster.now))
             return None
-        self._advance(max(begin, self._roster.now))  # in the order in which they are started
+        self._advance(begin)  # it may have passed: reductions begin in the order in which they are started
         stays = self._roster.active[ranks]
         on_time = stays & able & (ready <= self._roster.now)
         self._clocks.discard(ranks[stays & ~on_time], segment)
@@ -197,15 +179,23 @@ class Simulator:
     def _redo(self, started: Started) -> Reduction:
         """All its work is lost: who is there, or comes back, computes it anew until somebody's is ready."""
         while True:
-            work = Segment(self._scenario.workers, started.redo_steps)
-            self._clocks.discard(self._present(), work)  # the time up to now
+            self._clocks.discard(self._present(), Segment(self._scenario.workers))  # the time up to now
             if not self._roster.active.any():
                 self._roster.wait_for_somebody(self._max_virtual)
             self._check_limit(self._roster.now)
             self._admit(started.index)
-            reduction = self._attempt(started, work)
+            reduction = self._attempt(started, self._lost_work(started))
             if reduction is not None:
                 return reduction
+
+    def _lost_work(self, started: Started) -> Segment:
+        """What must be computed anew: nothing by those who did so for another reduction of the same steps."""
+        workers, last = self._scenario.workers, self._segment
+        if not started.steps and not last.steps and not last.void[self._present()].all():
+            again = Segment(workers)
+            again.void[:] = last.void
+            return again
+        return Segment(workers, started.redo_steps)
 
     def _fly(self, started: Started, reduction: Reduction) -> None:
         started.reduction = reduction
@@ -230,27 +220,11 @@ class Simulator:
         self._clocks.busy[joined] = self._roster.now
         segment = self._segment
         segment.computed[joined] = segment.coded[joined] = 0.0
-        segment.void[joined] = segment.steps > 0
+        segment.void[joined] = True
         self._recorder.join(joined, index)
 
     def _present(self) -> Ints:
         return np.flatnonzero(self._roster.active)
-
-    def _codec_seconds(self, ranks: Ints, started: Started) -> Floats:
-        """Seconds in which each of `ranks` encodes a payload, or decodes one."""
-        if not started.codec_bytes:
-            return np.zeros(len(ranks))
-        return started.codec_bytes / self._scenario.fleet.memory_bandwidth[ranks]
-
-    def _compute_seconds(self, ranks: Ints, steps: int) -> Floats:
-        """Seconds in which each of `ranks` takes `steps` steps, jitter drawn from the stream (seed, "jitter")."""
-        seconds = self.step_seconds[ranks] * steps
-        jitter = self._scenario.fleet.jitter
-        if jitter and steps:
-            u = uniforms(self._scenario.seed, "jitter", ranks=ranks, draws=self._draws)
-            seconds = self.step_seconds[ranks] * jittered_steps(steps, jitter, ndtri(u))
-        self._draws += 1
-        return seconds
 
     def _advance(self, to: float) -> None:
         self._air.advance(min(to, self._max_virtual))

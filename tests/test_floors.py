@@ -14,14 +14,14 @@ FLOORS = (
     ("", "units", "seeds", "errors", "mixture", "build"),  # "" is bench/__init__.py
     NUMPY_HALF + TORCH_HALF,
     ("algorithm",),
-    ("scenario", "world", "schedule", "timeline", "roster", "reduction", "clocks", "lockstep", "simulator", "trainer"),
+    ("scenario", "world", "schedule", "timeline", "roster", "reduction", "pace", "clocks", "lockstep", "simulator", "trainer"),
     ("record",),
     ("progress", "run", "job", "report", "reference", "sweep", "explain", "__main__"),
 )
 """Bottom to top. Modules of one floor may import each other, save across the halves, and never in a circle."""
 
 STRANGERS = {
-    "trainer": ("simulator", "timeline", "roster", "reduction", "clocks", "scenario", "world"),  # what, not when
+    "trainer": ("simulator", "timeline", "roster", "reduction", "pace", "clocks", "scenario", "world"),  # what, not when
     "simulator": ("trainer", "data", "model", "aggregator", "lanes"),  # when, not what
     "roster": ("trainer", "data", "model"),
     "reduction": ("trainer", "data", "model"),
@@ -40,6 +40,7 @@ LIGHT = (
     "timeline",
     "roster",
     "reduction",
+    "pace",
     "clocks",
     "record",
     "explain",

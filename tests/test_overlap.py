@@ -200,6 +200,25 @@ def test_when_all_that_it_carried_is_lost_it_is_done_again_where_it_is_waited_fo
     assert [timeline.schedule[k].counted.tolist() for k in range(2)] == [[False, True]] * 2
 
 
+def test_two_parts_that_are_lost_together_are_computed_anew_once():
+    # Both parts are in the air from 1 s, with the late rank 1 in them, when rank 0 leaves at 3 s. Rank 1 takes its step once.
+    world = scenario(2, speeds=[1, 9], churn=Scripted({0: [3.0]}), participation=Quorum(0.5))
+    timeline = simulate(BucketedDDP(), world, steps=1)
+    assert timeline.virtual_seconds == pytest.approx(12)
+    assert buckets(timeline, 1) == {"discarded": 3, "compute": 9}
+    assert [timeline.schedule[k].counted.tolist() for k in range(2)] == [[False, True]] * 2
+
+
+def test_a_second_part_that_is_lost_alone_is_computed_anew_too():
+    # The first part, 400 bytes, is in the air from 1 s and takes 0.8 s of its own, 1.6 s beside the second. Rank 0 leaves at
+    # 3 s: the first part carried its work. Rank 1 was late for both, and takes the step for the second.
+    world = scenario(2, speeds=[1, 9], churn=Scripted({0: [3.0]}), participation=Quorum(0.5))
+    timeline = simulate(BucketedDDP(first=0.1), world, steps=1)
+    assert timeline.virtual_seconds == pytest.approx(12)
+    assert timeline.ledger.seconds["compute"].tolist() == [1, 9]
+    assert [timeline.schedule[k].counted.tolist() for k in range(2)] == [[True, False], [False, True]]
+
+
 def test_when_all_are_lost_in_flight_those_who_return_do_it_again():
     # Both leave at 3 s, while the ring flies (1 to 5 s). Rank 0 is back at 4 s, has state at 12, and alone takes the step of
     # the first, until 13 s; it took no part in the second segment, which it then takes as it is sent: until 14 s.

@@ -81,7 +81,7 @@ def test_every_worker_second_lies_in_exactly_one_bucket(
     if not jitter:
         computed = sum(entry.counted * entry.steps for entry in entries) * np.resize(speeds, workers)
         more = timeline.ledger.seconds["compute"] - computed
-        # A second reduction of the same steps, all of whose work is lost, is done again too.
+        # What is lost of a second reduction of the same steps is computed anew, and carried by it.
         assert np.all(more >= -1e-9 * timeline.virtual_seconds)
         if all(timeline.schedule.steps) or isinstance(churn, AlwaysOn):
             np.testing.assert_allclose(more, 0, atol=1e-9 * timeline.virtual_seconds)

@@ -195,6 +195,27 @@ def test_a_gradient_that_is_used_late_is_of_a_batch_of_its_own(corpus):
     assert distance(ours.replicas.params[0], module.flat()) <= 1e-5
 
 
+def test_no_batch_is_used_twice(corpus, monkeypatch):
+    class Mixed:
+        """A gradient that nobody steps along, between local steps."""
+
+        identical_replicas = False
+
+        def run(self, replicas):
+            while True:
+                yield Train(2)
+                yield Backward()
+                yield Train(1)
+                replicas.params[:] = yield AllReduce(replicas.params)
+
+    ours, used = trainer(corpus, lanes=1), []
+    batch = ours._batch
+    monkeypatch.setattr(ours, "_batch", lambda rank, step: used.append((rank, step)) or batch(rank, step))
+    curve = ours.run(Mixed(), entries((4, []), (4, [])))
+    assert sorted(used) == [(rank, step) for rank in range(W) for step in range(8)]
+    assert curve.steps[-1] == 8
+
+
 def test_a_codec_acts_on_what_is_in_the_air(corpus):
     ours, exact = trainer(corpus, codec=BF16()), trainer(corpus)
     for run in (ours, exact):

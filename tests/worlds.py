@@ -14,10 +14,11 @@ from bench.model import GPT
 from bench.network import Changes, Paths, Topology, Transport
 from bench.network.collectives import Ring
 from bench.optimizer import SGD, AdamW, LearningRateSchedule
+from bench.pace import Workload
 from bench.participation import WaitForAll
 from bench.replicas import Replicas
 from bench.scenario import Scenario
-from bench.simulator import Simulator, Workload
+from bench.simulator import Simulator
 from bench.trainer import Evaluation, Trainer
 
 P = 1000  # parameters: a payload of 4000 bytes
