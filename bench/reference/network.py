@@ -31,7 +31,7 @@ class Measurement:
 
     source: str
     operation: str
-    library: str
+    backend: str
     ranks: int
     nbytes: float
     rate: float | None  # bytes/s to which each way out was shaped
@@ -50,22 +50,22 @@ def predicted(row: Measurement, aws: Topology, tcp: Transport) -> float:
         # The shaper delays and slows what leaves a host, and holds it all in one queue.
         assert isinstance(aws.uplink, float) and isinstance(aws.last_mile, float)
         links = replace(aws, uplink=min(row.rate or np.inf, aws.uplink), last_mile=aws.last_mile + row.delay / 2)
-        connections = tcp.connections if row.library == "nccl" else 1
+        connections = tcp.connections if row.backend == "nccl" else 1
         transport = replace(tcp, connections=connections, one_queue=row.rate is not None)
     paths = Paths(links.network(row.ranks, seed=0), transport)
     members = np.arange(row.ranks)
     if row.operation == "send":
         here, there = members[:1], members[1:]
         # gloo sends when the receiver has said that it is ready.
-        notice = float(paths.latency(there, here)[0]) if row.library == "gloo" else 0.0
+        notice = float(paths.latency(there, here)[0]) if row.backend == "gloo" else 0.0
         return notice + seconds(exchange(paths, here, there, row.nbytes), paths)
-    library = NCCL() if row.library == "nccl" else GlooRing()
+    collective = NCCL() if row.backend == "nccl" else GlooRing()
     if row.operation == "all_reduce":
-        return seconds(library.all_reduce(paths, members, row.nbytes), paths)
+        return seconds(collective.all_reduce(paths, members, row.nbytes), paths)
     # Parts follow each other without a pause, so only the first one starts slowly.
-    part = library.all_reduce(paths, members, row.nbytes / row.ranks)
+    part = collective.all_reduce(paths, members, row.nbytes / row.ranks)
     warm = Paths(paths.network, replace(paths.transport, initial_window=None))
-    following = seconds(library.all_reduce(warm, members, row.nbytes / row.ranks), warm)
+    following = seconds(collective.all_reduce(warm, members, row.nbytes / row.ranks), warm)
     round_trips = np.ceil(np.log2(row.ranks))  # of a barrier: each of its rounds is a notice and an empty message
     barrier = 2 * round_trips * float(paths.latency(members[:1], members[1:2])[0])
     return seconds(part, paths) + (row.ranks - 1) * following + barrier
@@ -89,7 +89,7 @@ def compared(aws: Topology, tcp: Transport) -> pd.DataFrame:
         Measurement(
             source=row.source,
             operation=row.operation,
-            library=row.library,
+            backend=row.backend,
             ranks=int(row.ranks),
             nbytes=float(row.mebibytes) * 2**20,
             rate=parse(row.shaped_to, RATE) if row.shaped_to else None,

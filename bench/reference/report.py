@@ -24,9 +24,9 @@ _COLUMNS = {
 
 
 def _groups(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """The rows by source, operation and library, each with its title."""
-    grouped = frame.groupby(["source", "operation", "library"], sort=False)
-    return [(f"{source}: {operation}, {library}", group) for (source, operation, library), group in grouped]
+    """The rows by source, operation and backend, each with its title."""
+    grouped = frame.groupby(["source", "operation", "backend"], sort=False)
+    return [(f"{source}: {operation}, {backend}", group) for (source, operation, backend), group in grouped]
 
 
 def for_terminal(frame: pd.DataFrame) -> list[Table]:
@@ -75,10 +75,10 @@ def _figure(frame: pd.DataFrame) -> Figure:
     panel.plot(ends, ends, color="black", linewidth=1, label="ideal")
     panel.fill_between(ends, [0.9 * end for end in ends], [1.1 * end for end in ends], color="0.85", label="10 % off")
     styles = {"nccl": ("o", "#0072B2"), "gloo": ("^", "#D55E00")}
-    for (operation, library), group in frame.groupby(["operation", "library"], sort=False):
-        marker, colour = styles[library]
+    for (operation, backend), group in frame.groupby(["operation", "backend"], sort=False):
+        marker, colour = styles[backend]
         filled = colour if operation == "all_reduce" else "none"
-        label = f"{library}, {operation.replace('_', ' ')}"
+        label = f"{backend}, {operation.replace('_', ' ')}"
         seconds = group["measured_ms"] / 1e3, group["predicted_ms"] / 1e3
         size = 40 if operation == "all_reduce_in_parts" else 22
         panel.scatter(*seconds, marker=marker, s=size, facecolors=filled, edgecolors=colour, linewidths=0.9, label=label)

@@ -41,7 +41,7 @@ ALL = {
     "hierarchical": Hierarchical(),
     "gloo": GlooRing(),
     "nccl": NCCL(),
-    "ideal": Auto(library="ideal"),
+    "ideal": Auto(backend="ideal"),
 }
 
 
@@ -370,13 +370,13 @@ def test_every_plan_is_sound_and_what_leaves_hosts_arrives(name, workers, seed):
     assert math.isfinite(plan_seconds(plan, network.capacity))
 
 
-def test_a_library_chooses_as_it_does():
+def test_auto_chooses_as_the_backend_does():
     network, members = star(8, tiers=[Tier(name="node", size=4, uplink=1e6, downlink=1e6)]), np.arange(8)
     for nbytes in (1e3, 1e8):
-        assert price(Auto(library="nccl"), network, members, nbytes) == price(NCCL(), network, members, nbytes)
-        assert price(Auto(library="gloo"), network, members, nbytes) == price(GlooRing(), network, members, nbytes)
-    with pytest.raises(ValueError, match="^library must be nccl, gloo or ideal, got 'mpi'"):
-        Auto(library="mpi")
+        assert price(Auto(backend="nccl"), network, members, nbytes) == price(NCCL(), network, members, nbytes)
+        assert price(Auto(backend="gloo"), network, members, nbytes) == price(GlooRing(), network, members, nbytes)
+    with pytest.raises(ValueError, match="^backend must be nccl, gloo or ideal, got 'mpi'"):
+        Auto(backend="mpi")
 
 
 @settings(max_examples=30, deadline=None)
@@ -387,7 +387,7 @@ def test_the_ideal_choice_is_the_fastest_of_the_plain_ones(workers, seed):
     members, nbytes = random.permutation(workers), 10 ** random.uniform(2, 9)
     plain = [Ring(), HalvingDoubling(), Tree(chunk=2**19), Hierarchical(), Butterfly()]
     prices = [plan_seconds(one.all_reduce(paths, members, nbytes), paths.network.capacity) for one in plain]
-    ours = Auto(library="ideal").all_reduce(paths, members, nbytes)
+    ours = Auto(backend="ideal").all_reduce(paths, members, nbytes)
     assert plan_seconds(ours, paths.network.capacity) == min(prices)
 
 

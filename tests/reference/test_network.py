@@ -16,7 +16,7 @@ MISSED = {
     # 18 % too slow; the same with 256 MiB is within 15 %.
     ("allreduce", "gloo", 8, 128.0, 1),
 }
-"""Measurements that are not met, by table, library, ranks, MiB and delay in ms: the only ones."""
+"""Measurements that are not met, by table, backend, ranks, MiB and delay in ms: the only ones."""
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def frame():
 
 def test_all_judged_measurements_are_met_but_those_that_are_known_not_to_be(frame):
     missed = frame[frame["within"] == "no"]
-    found = {(r.source.split("/")[1], r.library, r.ranks, r.mebibytes, r.delay_ms) for r in missed.itertuples()}
+    found = {(r.source.split("/")[1], r.backend, r.ranks, r.mebibytes, r.delay_ms) for r in missed.itertuples()}
     assert found == MISSED
     assert (frame["within"] == "yes").sum() == 73
 
@@ -35,13 +35,13 @@ def test_what_was_not_judged_was_not_overlooked(frame):
     # Sixteen nodes, which nobody looked at while the schedules were written down, are met as well as four and eight.
     unseen = frame[(frame["ranks"] == 16) & (frame["shaped_to"] != "")]
     assert len(unseen) == 12
-    assert (unseen[unseen["library"] == "nccl"]["error"].abs() < 0.05).all()
-    assert (unseen[unseen["library"] == "gloo"]["error"].abs() < 0.15).all()
+    assert (unseen[unseen["backend"] == "nccl"]["error"].abs() < 0.05).all()
+    assert (unseen[unseen["backend"] == "gloo"]["error"].abs() < 0.15).all()
 
 
 def test_plain_alpha_beta_would_not_have_met_them(frame):
     # 2 (n-1) / n of the payload at the shaped rate, and 2 (n-1) delays: gloo takes up to twice that.
-    gloo = frame[(frame["library"] == "gloo") & (frame["operation"] == "all_reduce") & (frame["delay_ms"] == 10)]
+    gloo = frame[(frame["backend"] == "gloo") & (frame["operation"] == "all_reduce") & (frame["delay_ms"] == 10)]
     gloo = gloo[gloo["mebibytes"] >= 128]
     n, nbytes = gloo["ranks"], gloo["mebibytes"] * 2**20
     plain = 1e3 * (2 * (n - 1) / n * nbytes / 125e6) + 2 * (n - 1) * 10

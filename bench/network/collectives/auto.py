@@ -1,4 +1,4 @@
-"""The algorithm that a library would pick."""
+"""The algorithm that a backend of torch.distributed would pick."""
 
 from bench.network.collectives.base import Collective, Plan, nothing, plan_seconds
 from bench.network.collectives.butterfly import Butterfly
@@ -16,13 +16,13 @@ from bench.units import Bytes
 class Auto:
     """As `nccl` or `gloo` would do it, or `ideal`: the fastest of the plain algorithms, found by pricing each."""
 
-    def __init__(self, *, library: str, tree_chunk: Bytes = 2**19) -> None:
-        if library not in ("nccl", "gloo", "ideal"):
-            raise ValueError(f"library must be nccl, gloo or ideal, got '{library}'")
-        self.library = library
+    def __init__(self, *, backend: str, tree_chunk: Bytes = 2**19) -> None:
+        if backend not in ("nccl", "gloo", "ideal"):
+            raise ValueError(f"backend must be nccl, gloo or ideal, got '{backend}'")
+        self.backend = backend
         plain: list[Collective] = [Ring(), HalvingDoubling(), Tree(chunk=tree_chunk), Hierarchical(), Butterfly()]
         choices: dict[str, list[Collective]] = {"nccl": [NCCL()], "gloo": [GlooRing()], "ideal": plain}
-        self._choice = choices[library]
+        self._choice = choices[backend]
 
     def all_reduce(self, paths: Paths, members: Ints, nbytes: float) -> Plan:
         if len(members) < 2:
