@@ -26,7 +26,7 @@ class Roster:
         ranks = np.arange(paths.network.workers)
         self.active = churn.starts_up(seed, ranks)  # (W,) takes part in the round under way
         self.until = churn.seconds(seed, ranks, self.active, np.zeros_like(ranks))  # (W,) end of the current interval
-        self.fluid = Fluid(paths.network.capacity, changes)
+        self.fluid = Fluid(paths.network.capacity if changes is None else changes.capacity(0.0), changes)
         self._churn, self._paths, self._state_bytes = churn, paths, state_bytes
         self._ledger, self._seed = ledger, seed
         self._interval = np.zeros_like(ranks)  # (W,) number of the current up or down interval

@@ -171,6 +171,9 @@ def test_a_ring_under_way_adapts_to_links_that_change():
     timeline = simulate(LocalSGD(sync_every=1), world, steps=1)
     assert timeline.virtual_seconds == pytest.approx(1 + 2 + 8)
     assert buckets(timeline, 0) == {"compute": 1, "bandwidth": 10}
+    # Slow from the first second on, it takes twice as long.
+    slow = scenario(variation=Trace(trace=[[0, 0.5]], period=1000.0))
+    assert simulate(LocalSGD(sync_every=1), slow, steps=1).virtual_seconds == pytest.approx(1 + 2 * RING)
     # The next ring begins on slow links: 12 s.
     assert simulate(LocalSGD(sync_every=1), world, steps=2).virtual_seconds == pytest.approx(11 + 1 + 12)
 
