@@ -48,7 +48,7 @@ class Progress:
                 now = time.monotonic()
                 if now - start > _QUIET_SECONDS and now - said > _LINE_EVERY and done < total:
                     said = now
-                    left = (now - start) * (total - done) / max(done, 1)
-                    self.say(f"{what}: {done} of {total} steps, {seconds_text(left)} left")
+                    left = f", {seconds_text((now - start) * (total - done) / done)} left" if done else ""
+                    self.say(f"{what}: {done} of {total} steps{left}")
 
             yield line

@@ -210,6 +210,7 @@ class Simulator:
         assert started.reduction is not None
         while started.reduction.in_the_air:
             self._check_limit(self._roster.now)
+            self._progress(self._round_steps[-1] if self._round_steps else 0)  # where many drop out, this takes its time
             self._air.happen()
         self._check_limit(self._roster.now)
         return started.reduction

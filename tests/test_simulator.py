@@ -189,12 +189,13 @@ def test_a_download_under_way_adapts_too():
 
 
 def test_a_transport_and_its_slow_start_are_in_the_clock():
-    # Frames of 1250 bytes for 1000 of payload: the ring's 6000 bytes take 7.5 s. One way is 0.5 s, and the ring starts at 500
-    # bytes a round trip of 1 s and doubles: in the first seconds it moves 500, 1000, 2000 … / ln 2 bytes over a hop, against
-    # 800 at full speed. Second 1: 721; then 5279 at 800 bytes/s. Six hops of 0.5 s come first.
-    transport = Transport(packet_bytes=1250.0, payload_bytes=1000.0, initial_window=500.0)
+    # Frames of 1250 bytes for 1000 of payload: the ring's 6000 bytes take 7.5 s after six hops of 0.5 s. From the first byte's
+    # arrival on that is 600 bytes/s. It starts with 10 bytes a round trip of 1 s: over ln 2, that many in the first second, and
+    # twice as many in each further one; six of them, 909 bytes, until it would be more than 600.
+    transport = Transport(packet_bytes=1250.0, payload_bytes=1000.0, initial_window=10.0)
     timeline = simulate(LocalSGD(sync_every=1), scenario(transport=transport, last_mile=0.25), steps=1)
-    assert timeline.virtual_seconds == pytest.approx(1 + 3 + 1 + (6000 - 500 / np.log(2)) / 800)
+    slow = 10 / np.log(2) * (2**6 - 1)
+    assert timeline.virtual_seconds == pytest.approx(1 + 0.5 + 6 + (6000 - slow) / 600)
     assert timeline.sent[0] == pytest.approx(7500)  # on the wire
     plain = simulate(LocalSGD(sync_every=1), scenario(last_mile=0.25), steps=1)
     assert plain.virtual_seconds == pytest.approx(1 + 3 + RING)

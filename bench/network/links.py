@@ -33,7 +33,8 @@ class Network:
     region: Ints  # (W,)
     region_latency: Floats  # (R, R) seconds, one way
     region_link: Ints  # (R, R) number of the link that all traffic between two regions shares, -1 for none
-    single_connection: Floats  # (R, R) bytes/s that one connection reaches
+    single_connection: Floats  # (R, R) bytes/s that are granted to one connection
+    measured: Floats  # (R, R) bytes/s of payload that were measured between two hosts, infinity where none was
 
     def latency(self, source: Ints, target: Ints) -> Floats:
         """Seconds one way: both last miles, every exit crossed on the way out and in, and the distance of the regions."""
@@ -45,8 +46,12 @@ class Network:
         return seconds
 
     def connection_rate(self, source: Ints, target: Ints) -> Floats | float:
-        """Bytes/s that one connection reaches between each pair, whatever the links would carry."""
+        """Bytes/s that are granted to one connection between each pair, whatever the links would carry."""
         return self._between(self.single_connection, source, target)
+
+    def pair_rate(self, source: Ints, target: Ints) -> Floats | float:
+        """Bytes/s of payload that were measured between each pair, whatever a transport makes of it; infinity if none were."""
+        return self._between(self.measured, source, target)
 
     def routes(self, source: Ints, target: Ints) -> list[tuple[Ints | slice, Ints]]:
         """Sections (flows, links) of the ways of all flows: in each, flow flows[k], from source to target, crosses links[k].

@@ -23,7 +23,13 @@ class Paths:
 
     def cap(self, source: Ints, target: Ints) -> Floats:
         """Bytes/s of payload that the transport lets through for each flow, (n,), whatever the links carry."""
-        return self.transport.rate(self.network.latency(source, target), self.network.connection_rate(source, target))
+        return self._cap(self.network.latency(source, target), source, target)
+
+    def _cap(self, one_way: Floats, source: Ints, target: Ints) -> Floats:
+        """The same where the latency is known; a measured rate stands in for the transport's."""
+        rates = self.transport.rate(one_way, self.network.connection_rate(source, target))
+        measured = self.network.pair_rate(source, target)
+        return np.where(np.isfinite(measured), measured, rates)
 
     def rates(self, source: Ints, target: Ints) -> Floats:
         """Bytes/s of payload of each flow, (n,), if all flow at once and each link is divided equally among those on it."""
@@ -45,10 +51,14 @@ class Paths:
             rates[flows] = np.minimum(rates[flows], capacity[links] * self.transport.efficiency)
         return rates
 
-    def activity(self, source: Ints, target: Ints, volume: Floats | float, nbytes: float, latency: float) -> Transfer:
+    def activity(
+        self, source: Ints, target: Ints, volume: Floats | float, nbytes: float, latency: float, *, ring: bool = False
+    ) -> Transfer:
         """One activity of `nbytes` that moves `volume` bytes, (n,), from each source to its target, all in step.
 
         After `latency` seconds. Those that share a link with others take a connection's part for each connection of theirs.
+        In a `ring` all send from the first second on, and wait for each other all the time: it starts slowly at the pace that
+        its bytes then have, and what that costs is latency, too.
         """
         latency = max(latency, 0.0)  # what is left of a schedule's seconds may be a rounding below none
         carries: Floats = np.asarray(volume, float)  # (n,), or () where all carry the same
@@ -67,14 +77,20 @@ class Paths:
         weights = load[links] / (nbytes * self.transport.efficiency)
         part = np.broadcast_to(carries / nbytes, source.shape)  # of the payload, (n,)
         one_way = self.network.latency(source, target)
-        cap = self.transport.rate(one_way, self.network.connection_rate(source, target)) / part
+        cap = float((self._cap(one_way, source, target) / part).min())
         farthest = int(np.argmax(one_way))  # its slow start holds it back longest
+        ramp = self.transport.ramp(2 * float(one_way[farthest]), float(part[farthest]))
+        if ring and ramp is not None:
+            rate = min(float((self.network.capacity[links] / weights).min()), cap)
+            sending = latency + nbytes / rate - float(one_way[farthest]) - self.transport.message
+            latency += ramp.seconds(nbytes, nbytes / sending) - sending
+            ramp = None
         return Transfer(
             nbytes,
             links,
             weights,
             latency,
             share=self.transport.connections / float(part.max()),
-            cap=float(cap.min()),
-            ramp=self.transport.ramp(2 * float(one_way[farthest]), float(part[farthest])),
+            cap=cap,
+            ramp=ramp,
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.errors import ConfError
 
-_MATRICES = ("region_latency", "region_rate", "connection_rate")
+_MATRICES = ("region_latency", "region_rate", "connection_rate", "pair_rate")
 
 
 def with_tables(network: Mapping[str, Any]) -> dict[str, Any]:

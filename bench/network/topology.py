@@ -59,8 +59,9 @@ class Topology:
     mixture {quantity: share}; a host has one place in all three mixtures, so classes listed in one order stay together.
     `tiers` go from the hosts outwards. The groups of the last tier, or the hosts where there is none, are dealt to
     `regions` in equal consecutive blocks. Between regions, as matrices with a row and a column for each: `region_latency`
-    (one way), `region_rate` (capacity that all traffic from one to the other shares) and `connection_rate` (what a single
-    connection reaches; also one quantity for every pair of hosts). Diagonals hold inside a region.
+    (one way), `region_rate` (capacity that all traffic from one to the other shares), `connection_rate` (what is granted to
+    a single connection; also one quantity for every pair of hosts) and `pair_rate` (payload that was measured between two
+    hosts, which stands in for all that a transport would hold back; unlimited where none was). Diagonals hold inside a region.
     """
 
     uplink: Rate | Mapping[float, float]
@@ -71,6 +72,7 @@ class Topology:
     region_latency: Seconds | Matrix | None = None
     region_rate: Rate | Matrix | None = None
     connection_rate: Rate | Matrix | None = None
+    pair_rate: Rate | Matrix | None = None
 
     def __post_init__(self) -> None:
         _check_rates("uplink", self.uplink)
@@ -83,7 +85,7 @@ class Topology:
             raise ValueError("regions must not be empty")
         if self.regions is not None and self.region_latency is None:
             raise ValueError("region_latency must be given where there are regions")
-        for name in ("region_latency", "region_rate", "connection_rate"):
+        for name in ("region_latency", "region_rate", "connection_rate", "pair_rate"):
             matrix = getattr(self, name)
             if matrix is None or (name == "connection_rate" and isinstance(matrix, float)):
                 continue
@@ -100,6 +102,7 @@ class Topology:
         _check_seconds("region_latency", self.region_latency)
         _check_rates("region_rate", self.region_rate)
         _check_rates("connection_rate", self.connection_rate)
+        _check_rates("pair_rate", self.pair_rate)
 
     def network(self, workers: int, seed: int) -> Network:
         """The links of `workers` hosts; mixtures are dealt from the stream (seed, "access")."""
@@ -124,7 +127,10 @@ class Topology:
         limited = np.isfinite(shared)
         number = np.full(shared.shape, -1)
         number[limited] = first + np.arange(limited.sum())
-        single = np.inf if self.connection_rate is None else np.asarray(self.connection_rate, float)
+        single, pair = (
+            np.broadcast_to(np.inf if rates is None else np.asarray(rates, float), shared.shape)
+            for rates in (self.connection_rate, self.pair_rate)
+        )
         return Network(
             workers=workers,
             capacity=np.concatenate([*capacity, shared[limited]]),
@@ -133,7 +139,8 @@ class Topology:
             region=region,
             region_latency=np.asarray(self.region_latency if self.regions else [[0.0]], float),
             region_link=number,
-            single_connection=np.broadcast_to(single, shared.shape),
+            single_connection=single,
+            measured=pair,
         )
 
 

@@ -16,6 +16,15 @@ class Ramp:
     start: float
     doubling: float
 
+    def seconds(self, nbytes: float, rate: float) -> float:
+        """How long `nbytes` take that would flow at `rate` but for the ramp: at its mean from each doubling to the next."""
+        ramped, passed = self.start / np.log(2), 0.0
+        while ramped < rate and nbytes > ramped * self.doubling:
+            nbytes -= ramped * self.doubling
+            passed += self.doubling
+            ramped *= 2
+        return passed + nbytes / min(ramped, rate)
+
 
 @dataclass(frozen=True)
 class Transfer:

@@ -38,6 +38,8 @@ class Transport:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} must be above 0, got {value:g}")
+        if self.initial_window is not None and self.initial_window < 1:
+            raise ValueError(f"initial_window must be >= 1 B, got {self.initial_window:g}")
         if not 0 <= self.message < np.inf:
             raise ValueError(f"message must be >= 0 s and finite, got {self.message:g}")
         if (self.packet_bytes is None) != (self.payload_bytes is None):

@@ -50,6 +50,8 @@ def summary(frame: pd.DataFrame) -> list[str]:
         within = f"{(judged['within'] == 'yes').sum()} of {len(judged)} within" if len(judged) else "not judged"
         sizes = 100 * group["error"].abs()
         lines.append(f"{title}: {within}; errors: median {sizes.median():.1f} %, largest {sizes.max():.1f} %")
+    missed, judged = (frame["within"] == "no").sum(), (frame["within"] != "").sum()
+    lines.append(f"{missed} of {judged} judged measurements are beyond their tolerance; {len(frame) - judged} are not judged")
     return lines
 
 

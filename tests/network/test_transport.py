@@ -7,7 +7,7 @@ from random_networks import pure, star
 from bench.build import build
 from bench.errors import ConfError
 from bench.network import Paths, Ramp, Tier, Topology, Transport, download
-from bench.network.collectives import Ring, exchange, plan_seconds
+from bench.network.collectives import Butterfly, GlooRing, HalvingDoubling, Ring, exchange, plan_seconds
 
 ONE, TWO = np.array([0]), np.array([1])
 
@@ -88,12 +88,33 @@ def test_slow_start_begins_with_a_window_a_round_trip():
     paths = Paths(star(2), Transport(initial_window=1e4, connections=2))
     (transfer,) = exchange(paths, ONE, TWO, 1e6)
     assert transfer.ramp == Ramp(start=1e6, doubling=0.02)
-    # In a ring of four a host sends 2(n-1)/n = 1.5 bytes for each byte of payload.
-    (transfer,) = Ring().all_reduce(Paths(star(4), paths.transport), np.arange(4), 1e6)
-    assert transfer.ramp == Ramp(start=pytest.approx(1e6 / 1.5), doubling=0.02)
     assert exchange(pure(star(2)), ONE, TWO, 1e6)[0].ramp is None
     (transfer,) = exchange(Paths(star(2, last_mile=0.0), paths.transport), ONE, TWO, 1e6)
     assert transfer.ramp is None
+
+
+def test_a_ring_starts_slowly_at_its_own_pace():
+    # A ring of four moves 1.5 bytes over each link for each of 1 MB of payload: 60 ms of hops and 1.5 s at 1 MB/s. From the
+    # first byte's arrival on, after 10 ms, that is a pace of 1.5 MB in 1.55 s. 100 B each 20 ms are 5 kB/s, at first; the mean
+    # until a doubling is that over ln 2, and it doubles seven times before it would be above the pace.
+    (transfer,) = Ring().all_reduce(Paths(star(4), Transport(initial_window=100)), np.arange(4), 1e6)
+    slow = 100 / np.log(2) * (2**8 - 1)
+    assert 100 / np.log(2) * 2**7 < 1.5e6 / 1.55 * 0.02 < 100 / np.log(2) * 2**8
+    assert transfer.ramp is None
+    assert transfer.latency == pytest.approx(0.06 + 8 * 0.02 - slow / (1.5e6 / 1.55))
+
+
+@pytest.mark.parametrize("collective", [Ring(), GlooRing(), HalvingDoubling(), Butterfly()], ids=lambda c: type(c).__name__)
+@pytest.mark.parametrize("hosts", [2, 3, 8])
+def test_faster_links_never_cost_time_where_connections_start_slowly(collective, hosts):
+    # The faster the links, the more of a schedule's time is waiting, in which windows grow.
+    for nbytes in (1e5, 1e7, 1e9):
+        prices = []
+        for rate in np.geomspace(1e6, 1e11, 26):
+            network = star(hosts, uplink=float(rate), downlink=float(rate), last_mile=0.02)
+            paths = Paths(network, Transport(initial_window=9e4, connections=16, window=3e6))
+            prices.append(plan_seconds(collective.all_reduce(paths, np.arange(hosts), nbytes), network.capacity))
+        assert (np.diff(prices) <= 0.01 * np.array(prices[1:])).all()
 
 
 def test_slow_start_is_that_of_the_farthest_flow():

@@ -8,15 +8,13 @@ import pytest
 from bench.reference import __main__ as command
 from bench.reference.network import MEASURED
 
-MISSED = {
-    # 6 to 9 % too fast: about one more delay for each of NCCL's loops than its schedule explains.
-    ("Simulate_DP", "nccl", 4, 256.0, 50),
-    ("Simulate_DP", "nccl", 4, 1024.0, 50),
-    ("Simulate_DP", "nccl", 8, 1024.0, 50),
-    # 18 % too slow; the same with 256 MiB is within 15 %.
-    ("allreduce", "gloo", 8, 128.0, 1),
-}
-"""Measurements that are not met, by table, backend, ranks, MiB and delay in ms: the only ones."""
+MET_IN_PARTS = {(4, 256.0, 5), (8, 256.0, 50)}
+"""Ranks, MiB and delay in ms of the all-reduces in parts that are met; the others are measured to be slower.
+
+At up to 10 ms they took up to a quarter longer than one all-reduce of as many bytes on the same links (4 ranks, 256 MiB, 10 ms:
+4060 ms against 3298), however many parts there were: no one model meets both tables. At 50 ms, of which there is no other, they
+took 3 to 9 % longer: about one more delay for each of NCCL's loops than its schedule explains.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +24,17 @@ def frame():
 
 def test_all_judged_measurements_are_met_but_those_that_are_known_not_to_be(frame):
     missed = frame[frame["within"] == "no"]
-    found = {(r.source.split("/")[1], r.backend, r.ranks, r.mebibytes, r.delay_ms) for r in missed.itertuples()}
-    assert found == MISSED
-    assert (frame["within"] == "yes").sum() == 73
+    in_parts = missed["operation"] == "all_reduce_in_parts"
+    # 18 % too slow; the same with 256 MiB is within 15 %.
+    assert [tuple(row) for row in missed[~in_parts][["backend", "ranks", "mebibytes", "delay_ms"]].values] == [
+        ("gloo", 8, 128.0, 1)
+    ]
+    judged = frame[(frame["operation"] == "all_reduce_in_parts") & (frame["within"] != "")]
+    met = judged[judged["within"] == "yes"]
+    assert set(zip(met["ranks"], met["mebibytes"], met["delay_ms"], strict=True)) == MET_IN_PARTS
+    assert judged["error"].between(-0.24, 0).all()
+    assert judged[judged["delay_ms"] == 50]["error"].between(-0.1, 0).all()
+    assert ((frame["within"] == "yes").sum(), (frame["within"] == "no").sum()) == (74, 15)
 
 
 def test_what_was_not_judged_was_not_overlooked(frame):

@@ -10,17 +10,16 @@ from bench.network.collectives.ring import Ring
 from bench.network.collectives.tree import Tree
 from bench.network.paths import Paths
 from bench.network.transfer import Ints
-from bench.units import Bytes
 
 
 class Auto:
     """As `nccl` or `gloo` would do it, or `ideal`: the fastest of the plain algorithms, found by pricing each."""
 
-    def __init__(self, *, backend: str, tree_chunk: Bytes = 2**19) -> None:
+    def __init__(self, *, backend: str) -> None:
         if backend not in ("nccl", "gloo", "ideal"):
             raise ValueError(f"backend must be nccl, gloo or ideal, got '{backend}'")
         self.backend = backend
-        plain: list[Collective] = [Ring(), HalvingDoubling(), Tree(chunk=tree_chunk), Hierarchical(), Butterfly()]
+        plain: list[Collective] = [Ring(), HalvingDoubling(), Tree(chunk=2.0**19), Hierarchical(), Butterfly()]
         choices: dict[str, list[Collective]] = {"nccl": [NCCL()], "gloo": [GlooRing()], "ideal": plain}
         self._choice = choices[backend]
 

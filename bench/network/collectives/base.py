@@ -24,9 +24,11 @@ def nothing() -> Plan:
 
 
 def plan_seconds(plan: Plan, capacity: Floats) -> float:
-    """Seconds that a plan takes alone on links of `capacity`, (L,), its slow start left out."""
+    """Seconds that a plan takes alone on links of `capacity`, (L,)."""
     total = 0.0
     for transfer in plan:
-        rate = float((capacity[transfer.links] / transfer.weights).min(initial=np.inf))
-        total += transfer.latency + (transfer.nbytes / min(rate, transfer.cap) if transfer.nbytes else 0.0)
+        rate = min(float((capacity[transfer.links] / transfer.weights).min(initial=np.inf)), transfer.cap)
+        total += transfer.latency
+        if transfer.nbytes:
+            total += transfer.ramp.seconds(transfer.nbytes, rate) if transfer.ramp else transfer.nbytes / rate
     return total

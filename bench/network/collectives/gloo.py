@@ -35,7 +35,7 @@ class GlooRing:
             one_queue=n == 2 or paths.transport.one_queue,
         )
         volume = 2 * (n - 1) / n * nbytes
-        return (paths.activity(members, following, volume, nbytes, seconds - volume / float(rates.min())),)
+        return (paths.activity(members, following, volume, nbytes, seconds - volume / float(rates.min()), ring=True),)
 
 
 def gloo_seconds(*, rates: Floats, latency: Floats, back: Floats, nbytes: float, one_queue: bool) -> float:

@@ -44,7 +44,7 @@ class Hierarchical:
     def _groups(self, paths: Paths, members: Ints) -> tuple[Ints, Ints]:
         """The members sorted by their group, and how many are in each, without empty ones."""
         tiers = {tier.name: tier.group for tier in paths.network.tiers}
-        if len(paths.network.region_latency) > 1:
+        if len(paths.network.region_latency) > 1 or self.tier == "region":
             tiers["region"] = paths.network.region
         if self.tier is not None and self.tier not in tiers:
             raise ConfError(
@@ -68,7 +68,7 @@ def _inside(paths: Paths, source: Ints, target: Ints, sizes: Ints, part: Floats,
         alike = np.repeat(sizes == size, sizes)
         seconds = max(seconds, ring_seconds(busy[alike].reshape(-1, size), latency[alike].reshape(-1, size), size - 1))
     flowing = float((busy * np.repeat(sizes - 1, sizes)).max())
-    return paths.activity(source, target, volume, nbytes, seconds - flowing)
+    return paths.activity(source, target, volume, nbytes, seconds - flowing, ring=True)
 
 
 def _between(paths: Paths, rings: Ints, nbytes: float) -> Transfer:
@@ -79,4 +79,4 @@ def _between(paths: Paths, rings: Ints, nbytes: float) -> Transfer:
     busy = (chunk / paths.rates(source, target)).reshape(rings.shape)
     latency = paths.latency(source, target).reshape(rings.shape)
     seconds = ring_seconds(busy, latency, steps)
-    return paths.activity(source, target, steps * chunk, nbytes, seconds - steps * float(busy.max()))
+    return paths.activity(source, target, steps * chunk, nbytes, seconds - steps * float(busy.max()), ring=True)

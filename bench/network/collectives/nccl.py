@@ -33,7 +33,7 @@ class NCCL:
             return Tree(chunk=_TREE_CHUNK).all_reduce(paths, members, nbytes)
         seconds = nccl_ring_seconds(rates, paths.latency(members, following), nbytes)
         volume = 2 * (len(members) - 1) / len(members) * nbytes
-        return (paths.activity(members, following, volume, nbytes, seconds - volume / float(rates.min())),)
+        return (paths.activity(members, following, volume, nbytes, seconds - volume / float(rates.min()), ring=True),)
 
 
 def nccl_ring_seconds(rates: Floats, latency: Floats, nbytes: float) -> float:

@@ -15,7 +15,7 @@ def ring_pass(paths: Paths, members: Ints, nbytes: float, steps: int) -> Transfe
     chunk = nbytes / len(members)
     busy = chunk / paths.rates(members, following)  # (n,)
     latency = ring_seconds(busy, paths.latency(members, following), steps) - steps * float(busy.max())
-    return paths.activity(members, following, steps * chunk, nbytes, latency)
+    return paths.activity(members, following, steps * chunk, nbytes, latency, ring=True)
 
 
 def ring_seconds(busy: Floats, latency: Floats, steps: int) -> float:

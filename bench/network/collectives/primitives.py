@@ -51,7 +51,9 @@ def download(paths: Paths, worker: int, nbytes: float, peers: Ints | None = None
     weights = np.full(len(links), 1 / transport.efficiency)
     one_way = paths.network.latency_in(worker)
     here = paths.network.region[worker]
+    measured = float(paths.network.measured[here, here])
     cap = float(transport.rate(np.array([one_way]), paths.network.single_connection[here, here])[0])
+    cap = measured if np.isfinite(measured) else cap
     latency = 2 * (one_way + transport.message)
     ramp = transport.ramp(2 * one_way, 1.0)
     return Transfer(nbytes, links, weights, latency, share=float(transport.connections), cap=cap, ramp=ramp)
