@@ -52,7 +52,8 @@ def ledger_bars(frame: pd.DataFrame) -> Figure:
     """Where the worker-seconds went, a bar a row; the ideal is a bar that is all compute."""
     clocked = frame[[bool(ledger) for ledger in frame["ledger"]]].iloc[::-1]
     labels = ["  ".join(filter(None, row[["scenario", "algorithm", "settings"]])) for _, row in clocked.iterrows()]
-    figure = Figure(figsize=(9, 0.32 * len(clocked) + 1.2), layout="constrained")
+    width = max(9.0, 5 + 0.08 * max(map(len, labels), default=0))  # room for the longest label
+    figure = Figure(figsize=(width, 0.32 * len(clocked) + 1.2), layout="constrained")
     panel = figure.subplots()
     left = [0.0] * len(clocked)
     for bucket, colour in zip(BUCKETS, _BUCKET_COLOURS, strict=True):
@@ -81,7 +82,7 @@ def write_figures(frame: pd.DataFrame, folder: Path, name: str) -> list[Path]:
 def write_figure(figure: Figure, path: Path) -> list[Path]:
     """Write `path` with .svg and .png behind its name; returns both."""
     paths = [path.with_name(path.name + suffix) for suffix in (".svg", ".png")]
-    for file in paths:
+    for file in reversed(paths):  # text is a little wider in pixels
         _write(figure, file)
         figure.set_layout_engine("none")  # as it is now laid out, for both files
     return paths
