@@ -82,8 +82,9 @@ class Paths:
         ramp = self.transport.ramp(2 * float(one_way[farthest]), float(part[farthest]))
         if ring and ramp is not None:
             rate = min(float((self.network.capacity[links] / weights).min()), cap)
-            sending = latency + nbytes / rate - float(one_way[farthest]) - self.transport.message
-            latency += ramp.seconds(nbytes, nbytes / sending) - sending
+            sending = max(latency + nbytes / rate - float(one_way[farthest]) - self.transport.message, 0.0)
+            pace = nbytes / sending if sending else np.inf
+            latency += max(ramp.seconds(nbytes, pace) - sending, 0.0)  # a rounding must not turn time back
             ramp = None
         return Transfer(
             nbytes,
