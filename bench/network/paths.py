@@ -75,7 +75,7 @@ class Paths:
                 load += np.bincount(crossed, minlength=len(load)) * carries  # twice as fast
         links = np.flatnonzero(load)
         weights = load[links] / (nbytes * self.transport.efficiency)
-        part = np.broadcast_to(carries / nbytes, source.shape)  # of the payload, (n,)
+        part = self._between_two(source, target, np.broadcast_to(carries / nbytes, source.shape))  # of the payload, (n,)
         one_way = self.network.latency(source, target)
         cap = float((self._cap(one_way, source, target) / part).min())
         farthest = int(np.argmax(one_way))  # its slow start holds it back longest
@@ -95,3 +95,10 @@ class Paths:
             cap=cap,
             ramp=ramp,
         )
+
+    def _between_two(self, source: Ints, target: Ints, part: Floats) -> Floats:
+        """All that the two hosts of each flow send the same way, (n,): its flows have the same connections."""
+        if np.bincount(source).max() < 2:
+            return part
+        pairs, pair = np.unique(source * self.network.workers + target, return_inverse=True)
+        return part if len(pairs) == len(part) else np.bincount(pair, part).astype(float)[pair]

@@ -7,7 +7,7 @@ from random_networks import pure, star
 from bench.build import build
 from bench.errors import ConfError
 from bench.network import Paths, Ramp, Tier, Topology, Transport, download
-from bench.network.collectives import Butterfly, GlooRing, HalvingDoubling, Ring, exchange, plan_seconds, reduce_scatter
+from bench.network.collectives import Butterfly, GlooRing, HalvingDoubling, Ring, Tree, exchange, plan_seconds, reduce_scatter
 
 ONE, TWO = np.array([0]), np.array([1])
 
@@ -154,6 +154,13 @@ def test_an_activity_has_as_many_shares_of_a_link_as_connections():
     # A ring's flow carries 1.5 bytes for each byte of payload: at the same rate / share its flows keep a connection's part.
     (transfer,) = Ring().all_reduce(Paths(star(4), Transport(connections=3)), np.arange(4), 1e6)
     assert transfer.share == pytest.approx(3 / 1.5)
+
+
+def test_flows_between_the_same_two_hosts_share_what_the_pair_has():
+    # Of two hosts each sends half a payload up one tree and half down the other: a payload, on the pair's one connection.
+    paths = Paths(star(2, uplink=np.inf, downlink=np.inf), Transport(window=2e3))
+    (transfer,) = Tree(chunk=1e-6).all_reduce(paths, np.arange(2), 1e6)
+    assert transfer.cap == pytest.approx(2e3 / 0.02) and transfer.share == 1
 
 
 def test_what_comes_from_outside_has_the_transports_limits():
