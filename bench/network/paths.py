@@ -75,15 +75,16 @@ class Paths:
                 load += np.bincount(crossed, minlength=len(load)) * carries  # twice as fast
         links = np.flatnonzero(load)
         weights = load[links] / (nbytes * self.transport.efficiency)
-        part = np.broadcast_to(carries / nbytes, source.shape)  # of the payload, (n,)
+        part = self._between_two(source, target, np.broadcast_to(carries / nbytes, source.shape))  # of the payload, (n,)
         one_way = self.network.latency(source, target)
         cap = float((self._cap(one_way, source, target) / part).min())
         farthest = int(np.argmax(one_way))  # its slow start holds it back longest
         ramp = self.transport.ramp(2 * float(one_way[farthest]), float(part[farthest]))
         if ring and ramp is not None:
             rate = min(float((self.network.capacity[links] / weights).min()), cap)
-            sending = latency + nbytes / rate - float(one_way[farthest]) - self.transport.message
-            latency += ramp.seconds(nbytes, nbytes / sending) - sending
+            sending = max(latency + nbytes / rate - float(one_way[farthest]) - self.transport.message, 0.0)
+            pace = nbytes / sending if sending else np.inf
+            latency += max(ramp.seconds(nbytes, pace) - sending, 0.0)  # a rounding must not turn time back
             ramp = None
         return Transfer(
             nbytes,
@@ -94,3 +95,10 @@ class Paths:
             cap=cap,
             ramp=ramp,
         )
+
+    def _between_two(self, source: Ints, target: Ints, part: Floats) -> Floats:
+        """All that the two hosts of each flow send the same way, (n,): its flows have the same connections."""
+        if np.bincount(source).max() < 2:
+            return part
+        pairs, pair = np.unique(source * self.network.workers + target, return_inverse=True)
+        return part if len(pairs) == len(part) else np.bincount(pair, part).astype(float)[pair]

@@ -7,7 +7,7 @@ from random_networks import pure, star
 from bench.build import build
 from bench.errors import ConfError
 from bench.network import Paths, Ramp, Tier, Topology, Transport, download
-from bench.network.collectives import Butterfly, GlooRing, HalvingDoubling, Ring, exchange, plan_seconds
+from bench.network.collectives import Butterfly, GlooRing, HalvingDoubling, Ring, Tree, exchange, plan_seconds, reduce_scatter
 
 ONE, TWO = np.array([0]), np.array([1])
 
@@ -104,6 +104,30 @@ def test_a_ring_starts_slowly_at_its_own_pace():
     assert transfer.latency == pytest.approx(0.06 + 8 * 0.02 - slow / (1.5e6 / 1.55))
 
 
+def test_a_ring_of_two_on_unlimited_links_takes_its_slow_start():
+    # Half of 6 kB each way, one hop of 10 ms. A round trip of 20 ms moves 1 kB / ln 2 on average, then 2 kB / ln 2.
+    paths = Paths(star(2, uplink=np.inf, downlink=np.inf), Transport(initial_window=1e3))
+    second = (3e3 - 1e3 / np.log(2)) / (2e3 / np.log(2))
+    assert plan_seconds(reduce_scatter(paths, np.arange(2), 6e3), paths.network.capacity) == pytest.approx(
+        0.01 + 0.02 * (1 + second)
+    )
+
+
+def test_a_ring_whose_slow_start_is_nothing_has_no_latency_below_none():
+    # Four hosts near each other share a slow line, on which all wait; the ring's only distance is hidden behind it.
+    network = Topology(
+        uplink=np.inf,
+        downlink=np.inf,
+        last_mile=0.0,
+        regions=["near", "far"],
+        region_latency=[[0.0, 0.1], [0.1, 0.0]],
+        region_rate=[[np.inf, 1e6], [1e6, 1e5]],
+    ).network(8, seed=0)
+    for nbytes in np.geomspace(1e6, 1e12, 61):
+        (transfer,) = Ring().all_reduce(Paths(network, Transport(initial_window=14600.0)), np.arange(8), nbytes)
+        assert transfer.latency >= 0
+
+
 @pytest.mark.parametrize("collective", [Ring(), GlooRing(), HalvingDoubling(), Butterfly()], ids=lambda c: type(c).__name__)
 @pytest.mark.parametrize("hosts", [2, 3, 8])
 def test_faster_links_never_cost_time_where_connections_start_slowly(collective, hosts):
@@ -130,6 +154,13 @@ def test_an_activity_has_as_many_shares_of_a_link_as_connections():
     # A ring's flow carries 1.5 bytes for each byte of payload: at the same rate / share its flows keep a connection's part.
     (transfer,) = Ring().all_reduce(Paths(star(4), Transport(connections=3)), np.arange(4), 1e6)
     assert transfer.share == pytest.approx(3 / 1.5)
+
+
+def test_flows_between_the_same_two_hosts_share_what_the_pair_has():
+    # Of two hosts each sends half a payload up one tree and half down the other: a payload, on the pair's one connection.
+    paths = Paths(star(2, uplink=np.inf, downlink=np.inf), Transport(window=2e3))
+    (transfer,) = Tree(chunk=1e-6).all_reduce(paths, np.arange(2), 1e6)
+    assert transfer.cap == pytest.approx(2e3 / 0.02) and transfer.share == 1
 
 
 def test_what_comes_from_outside_has_the_transports_limits():
