@@ -9,8 +9,8 @@ from bench.algorithm.diloco import DiLoCo
 from bench.algorithm.local_sgd import LocalSGD
 from bench.codec import BF16
 from bench.errors import FitError, VirtualTimeout
-from bench.network import Tier, Transport
-from bench.network.collectives import Hierarchical
+from bench.network import Paths, Tier, Transport
+from bench.network.collectives import GlooRing, Hierarchical, plan_seconds
 from bench.network.variation import Trace
 from bench.participation import Deadline, Quorum
 
@@ -176,6 +176,18 @@ def test_a_ring_under_way_adapts_to_links_that_change():
     assert simulate(LocalSGD(sync_every=1), slow, steps=1).virtual_seconds == pytest.approx(1 + 2 * RING)
     # The next ring begins on slow links: 12 s.
     assert simulate(LocalSGD(sync_every=1), world, steps=2).virtual_seconds == pytest.approx(11 + 1 + 12)
+
+
+def test_a_plan_is_priced_on_the_links_as_they_are():
+    # What gloo's schedule waits for depends on how long a segment takes: the second all-reduce begins on links half as fast.
+    def price(speed):
+        paths = Paths(scenario(last_mile=0.25, uplink=1000.0 * speed, downlink=1000.0 * speed).network, Transport())
+        return plan_seconds(GlooRing().all_reduce(paths, np.arange(4), 4000.0), paths.network.capacity)
+
+    changes = Trace(trace=[[0, 1.0], [1 + price(1) + 0.5, 0.5]], period=1000.0)
+    timeline = simulate(LocalSGD(sync_every=1), scenario(collective=GlooRing(), last_mile=0.25, variation=changes), steps=2)
+    assert timeline.virtual_seconds == pytest.approx(1 + price(1) + 1 + price(0.5))
+    assert price(0.5) - price(1) != pytest.approx(RING)  # or it would not matter
 
 
 def test_a_download_under_way_adapts_too():

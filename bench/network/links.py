@@ -45,6 +45,13 @@ class Network:
                 seconds += 2 * tier.latency * (tier.group[source] != tier.group[target])
         return seconds
 
+    def round_trip(self, source: Ints, target: Ints) -> Floats:
+        """Seconds to the target and back; regions may be farther apart one way than the other."""
+        there = self.latency(source, target)
+        if (self.region_latency == self.region_latency.T).all():
+            return 2 * there
+        return there + self.latency(target, source)
+
     def connection_rate(self, source: Ints, target: Ints) -> Floats | float:
         """Bytes/s that are granted to one connection between each pair, whatever the links would carry."""
         return self._between(self.single_connection, source, target)

@@ -23,11 +23,11 @@ class Paths:
 
     def cap(self, source: Ints, target: Ints) -> Floats:
         """Bytes/s of payload that the transport lets through for each flow, (n,), whatever the links carry."""
-        return self._cap(self.network.latency(source, target), source, target)
+        return self._cap(self.network.round_trip(source, target), source, target)
 
-    def _cap(self, one_way: Floats, source: Ints, target: Ints) -> Floats:
-        """The same where the latency is known; a measured rate stands in for the transport's."""
-        rates = self.transport.rate(one_way, self.network.connection_rate(source, target))
+    def _cap(self, round_trip: Floats, source: Ints, target: Ints) -> Floats:
+        """The same where the round trip is known; a measured rate stands in for the transport's."""
+        rates = self.transport.rate(round_trip, self.network.connection_rate(source, target))
         measured = self.network.pair_rate(source, target)
         return np.where(np.isfinite(measured), measured, rates)
 
@@ -76,13 +76,13 @@ class Paths:
         links = np.flatnonzero(load)
         weights = load[links] / (nbytes * self.transport.efficiency)
         part = self._between_two(source, target, np.broadcast_to(carries / nbytes, source.shape))  # of the payload, (n,)
-        one_way = self.network.latency(source, target)
-        cap = float((self._cap(one_way, source, target) / part).min())
-        farthest = int(np.argmax(one_way))  # its slow start holds it back longest
-        ramp = self.transport.ramp(2 * float(one_way[farthest]), float(part[farthest]))
+        round_trip = self.network.round_trip(source, target)
+        cap = float((self._cap(round_trip, source, target) / part).min())
+        farthest = int(np.argmax(round_trip))  # its slow start holds it back longest
+        ramp = self.transport.ramp(float(round_trip[farthest]), float(part[farthest]))
         if ring and ramp is not None:
             rate = min(float((self.network.capacity[links] / weights).min()), cap)
-            sending = max(latency + nbytes / rate - float(one_way[farthest]) - self.transport.message, 0.0)
+            sending = max(latency + nbytes / rate - float(round_trip[farthest]) / 2 - self.transport.message, 0.0)
             pace = nbytes / sending if sending else np.inf
             latency += max(ramp.seconds(nbytes, pace) - sending, 0.0)  # a rounding must not turn time back
             ramp = None

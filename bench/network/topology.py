@@ -61,7 +61,8 @@ class Topology:
     `regions` in equal consecutive blocks. Between regions, as matrices with a row and a column for each: `region_latency`
     (one way), `region_rate` (capacity that all traffic from one to the other shares), `connection_rate` (what is granted to
     a single connection; also one quantity for every pair of hosts) and `pair_rate` (payload that was measured between two
-    hosts, which stands in for all that a transport would hold back; unlimited where none was). Diagonals hold inside a region.
+    hosts, which stands in for the rate of a transport, not for its slow start; unlimited where none was). Diagonals hold
+    inside a region.
     """
 
     uplink: Rate | Mapping[float, float]

@@ -1,6 +1,7 @@
 """What an activity asks of the network: latency first, then bytes on links, at a rate that may be capped and may ramp up."""
 
 from dataclasses import dataclass
+from math import log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ class Ramp:
 
     def seconds(self, nbytes: float, rate: float) -> float:
         """How long `nbytes` take that would flow at `rate` but for the ramp: at its mean from each doubling to the next."""
-        ramped, passed = self.start / np.log(2), 0.0
+        ramped, passed = self.start / log(2), 0.0
         while ramped < rate and nbytes > ramped * self.doubling:
             nbytes -= ramped * self.doubling
             passed += self.doubling

@@ -54,18 +54,18 @@ class Transport:
         """The share of the bytes on a link that is payload."""
         return 1.0 if self.payload_bytes is None or self.packet_bytes is None else self.payload_bytes / self.packet_bytes
 
-    def rate(self, latency: Floats, connection_rate: Floats | float) -> Floats:
-        """The most payload, in bytes/s, that each flow carries over `latency` seconds one way, however fast its links.
+    def rate(self, round_trip: Floats, connection_rate: Floats | float) -> Floats:
+        """The most payload, in bytes/s, that each flow carries over a `round_trip` of so many seconds, however fast its links.
 
         `connection_rate` is what the network grants one connection.
         """
         limit = connection_rate if self.connection_rate is None else np.minimum(connection_rate, self.connection_rate)
-        single = np.full(latency.shape, limit * self.efficiency)
+        single = np.full(round_trip.shape, limit * self.efficiency)
         with np.errstate(divide="ignore"):
             if self.window is not None:
-                single = np.minimum(single, self.window / (2 * latency))
+                single = np.minimum(single, self.window / round_trip)
             if self.loss and self.payload_bytes is not None:
-                single = np.minimum(single, self.payload_bytes / (2 * latency) * np.sqrt(1.5 / self.loss))
+                single = np.minimum(single, self.payload_bytes / round_trip * np.sqrt(1.5 / self.loss))
         return single * self.connections
 
     def ramp(self, round_trip: float, part: float) -> Ramp | None:

@@ -87,10 +87,10 @@ def test_a_tree_costs_its_depth_twice_and_up_to_two_payloads(n, depth, payloads)
 
 
 def test_a_trees_first_chunk_is_stored_and_forwarded_on_each_link():
-    # Of two: a chunk of 1 MB takes 1 s up and 1 s down on top.
-    assert price(Tree(chunk=1e6), star(2)) == pytest.approx(2 * (0.01 + 1.0) + 8)
-    # A chunk is not more than there is: half of 8 MB.
-    assert price(Tree(chunk=1e9), star(2)) == pytest.approx(2 * (0.01 + 4.0) + 8)
+    # Of two, each the root of one tree: half of 8 MB as one chunk goes up for 4 s and comes down for 4, both trees at once.
+    assert price(Tree(chunk=1e9), star(2)) == pytest.approx(2 * (0.01 + 4.0))
+    # In chunks of 1 MB the links are always busy: each host sends 4 MB up and 4 MB down.
+    assert price(Tree(chunk=1e6), star(2)) == pytest.approx(2 * 0.01 + 8)
 
 
 @pytest.mark.parametrize("n", SIZES)

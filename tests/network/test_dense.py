@@ -67,7 +67,10 @@ def test_with_equal_shares_the_slowest_connection_is_exactly_the_slowest_pair(wo
     transfer = everybody_to_everybody(paths, members, 1e6, shares, scatter=bool(phases[0]), gather=bool(phases[1]))
     # A pair's two connections carry its share of the payload, 1 / n for each phase.
     rates = [
-        min(1e4 / (2 * one_way(network, s, t)), network.single_connection[network.region[s], network.region[t]])
+        min(
+            1e4 / (one_way(network, s, t) + one_way(network, t, s)),
+            network.single_connection[network.region[s], network.region[t]],
+        )
         for s in members
         for t in members
         if s != t

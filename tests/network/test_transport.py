@@ -7,7 +7,17 @@ from random_networks import pure, star
 from bench.build import build
 from bench.errors import ConfError
 from bench.network import Paths, Ramp, Tier, Topology, Transport, download
-from bench.network.collectives import Butterfly, GlooRing, HalvingDoubling, Ring, Tree, exchange, plan_seconds, reduce_scatter
+from bench.network.collectives import (
+    Butterfly,
+    GlooRing,
+    HalvingDoubling,
+    Hierarchical,
+    Ring,
+    Tree,
+    exchange,
+    plan_seconds,
+    reduce_scatter,
+)
 
 ONE, TWO = np.array([0]), np.array([1])
 
@@ -228,3 +238,23 @@ def test_a_slip_in_conf_is_told_with_field_rule_and_value(settings, message):
     with pytest.raises(ConfError) as caught:
         build(settings, "transport", Transport)
     assert str(caught.value).startswith(message)
+
+
+def test_each_phase_of_a_hierarchy_starts_slowly():
+    # Islands {0, 1} and {2, 3}: half an all-reduce inside, one of half the payload around {0, 2} and {1, 3}, and half a one.
+    tiers = [Tier(name="island", size=2, uplink=np.inf, downlink=np.inf)]
+    paths = Paths(star(4, tiers=tiers), Transport(initial_window=1e3))
+    capacity = paths.network.capacity
+    inside = plan_seconds(reduce_scatter(paths, np.array([0, 1]), 1e6), capacity)
+    between = plan_seconds(Ring().all_reduce(paths, np.array([0, 2]), 5e5), capacity)
+    price = plan_seconds(Hierarchical().all_reduce(paths, np.arange(4), 1e6), capacity)
+    assert price == pytest.approx(inside + between + inside)
+    swift = Paths(paths.network, Transport())
+    assert price > plan_seconds(Hierarchical().all_reduce(swift, np.arange(4), 1e6), capacity) + 3 * 0.02
+
+
+def test_a_round_trip_is_as_long_as_there_and_back():
+    # Regions 10 ms apart one way and 90 the other: a window of 10 kB a round trip of 100 ms, each way.
+    network = star(2, last_mile=0.0, regions=["a", "b"], region_latency=[[0.0, 0.01], [0.09, 0.0]])
+    paths = Paths(network, Transport(window=1e4))
+    assert paths.cap(np.array([0, 1]), np.array([1, 0])).tolist() == pytest.approx([1e5, 1e5])

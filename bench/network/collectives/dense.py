@@ -42,7 +42,7 @@ def everybody_to_everybody(
     talks = part > 0
     source, target, part = source[talks], target[talks], part[talks]
     cap = float((paths.cap(source, target) / part).min())
-    ramp = transport.ramp(float(2 * network.latency(source, target).max()), float(part.max()))
+    ramp = transport.ramp(float(network.round_trip(source, target).max()), float(part.max()))
     share = transport.connections / float(part.max())
     return Transfer(nbytes, links, load[links] / transport.efficiency, latency, share=share, cap=cap, ramp=ramp)
 

@@ -1,8 +1,10 @@
 """Two binary trees at once (Sanders, Speck & Träff, Parallel Computing 2009): who is a leaf in one is inside the other."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from bench.network.collectives.base import Plan, nothing
+from bench.network.collectives.base import Plan, nothing, plan_seconds
 from bench.network.paths import Paths
 from bench.network.transfer import Floats, Ints
 from bench.units import Bytes
@@ -35,7 +37,10 @@ class Tree:
         )
         low, high = np.concatenate(child), np.concatenate(above)
         source, target = np.concatenate([low, high]), np.concatenate([high, low])
-        return (paths.activity(source, target, nbytes / 2, nbytes, there_and_back),)
+        transfer = paths.activity(source, target, nbytes / 2, nbytes, there_and_back)
+        # The first chunk is through when it has been there and back: only the others follow.
+        first = min(1.0, 2 * self.chunk / nbytes) * (plan_seconds((transfer,), paths.network.capacity) - transfer.latency)
+        return (replace(transfer, latency=max(transfer.latency - first, 0.0)),)
 
     def _deepest(self, paths: Paths, source: Ints, target: Ints, parent: Ints, nbytes: float) -> float:
         """Seconds of a first chunk between the root and the leaf that is farthest in time.
