@@ -11,8 +11,8 @@ The measurements, in network.csv, are:
 
 No constant is fitted: links and transports are presets, changed only by what each measurement itself set. Two of their values
 are unverified. The hosts' time for a message, 10 µs, may be anything up to 50 µs without another verdict; with a last mile of
-0.1 ms instead of 0.05, three more of gloo's cells, those at 1 ms, are missed. That gloo's notices wait behind data, and in which
-order, was found out by comparing its schedule with such measurements.
+0.1 ms instead of 0.05, three more of gloo's cells, those at 1 ms, are missed. That gloo's notices wait behind data, and in
+which order, was found out by comparing its schedule with such measurements.
 """
 
 from dataclasses import dataclass, replace
