@@ -6,8 +6,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.network import Plan, Transfer
-from bench.network.collectives import Butterfly, ParameterServer
+from bench.network import Paths, Plan, Transfer
+from bench.network.collectives import Butterfly, ParameterServer, all_gather, reduce_scatter
 from bench.network.collectives.dense import everybody_to_everybody
 from bench.scenario import Scenario
 
@@ -64,12 +64,17 @@ class Aggregation:
         robust = self._rule is not None and not isinstance(given, Butterfly | ParameterServer)
         self._collective = Butterfly() if robust else given
 
-    def plan(self, members: Ints, nbytes: float, capacity: Floats) -> Plan:
-        """The activities among `members`, (n,), of reducing `nbytes` each on links of `capacity`, (L,)."""
+    def plan(self, word: str, members: Ints, nbytes: float, capacity: Floats) -> Plan:
+        """The activities among `members`, (n,), of reducing `nbytes` each on links of `capacity`, (L,).
+
+        `word` is all_reduce, or one of its halves: reduce_scatter, all_gather.
+        """
         paths = self._scenario.paths
         if self._scenario.changes is not None:
             paths = replace(paths, network=replace(paths.network, capacity=capacity))
         n, rule = len(members), self._rule
+        if word != "all_reduce":
+            return self._half(word, paths, members, nbytes)
         if self._all_gather and n > 1:
             parts = np.full(n, 1 / n)
             return (everybody_to_everybody(paths, members, n * nbytes, parts, scatter=False, gather=True),)
@@ -80,9 +85,9 @@ class Aggregation:
         small = self._collective.all_reduce(paths, members, 4.0 * cost.exchanged) if cost.rounds else ()
         return (*plan, *small * cost.rounds)
 
-    def arithmetic(self, members: Ints, payload_bytes: float) -> Plan:
+    def arithmetic(self, word: str, members: Ints, payload_bytes: float) -> Plan:
         """The phase in which `members` apply the rule to decoded payloads; all wait for the slowest device that does."""
-        if self._rule is None or len(members) < 2:
+        if self._rule is None or len(members) < 2 or word == "all_gather":
             return ()
         fleet, cost = self._scenario.fleet, self._rule.cost(len(members))
         at = members[:1] if self._in_one_place() else members
@@ -91,6 +96,13 @@ class Aggregation:
         compute = cost.flops * payloads * payload_bytes / 4 / fleet.peak[at]
         seconds = float(np.maximum(memory, compute).max())
         return (Transfer(0.0, np.array([], np.int64), np.array([]), seconds),)
+
+    def _half(self, word: str, paths: Paths, members: Ints, nbytes: float) -> Plan:
+        """Half of an all-reduce: all to all in a butterfly, and else a ring, as libraries do it."""
+        if isinstance(self._collective, Butterfly):
+            scatter, parts = word == "reduce_scatter", np.full(len(members), 1 / len(members))
+            return (everybody_to_everybody(paths, members, nbytes, parts, scatter=scatter, gather=not scatter),)
+        return (reduce_scatter if word == "reduce_scatter" else all_gather)(paths, members, nbytes)
 
     def needs(self, members: Ints) -> Ints:
         """Those of `members` without whom the others begin a reduction anew."""

@@ -21,6 +21,7 @@ class Segment:
         self.steps = 0  # of the program
         self.local: Amount = pending  # local steps
         self.pending: Amount = pending  # of those, not in the clocks yet
+        self.share = 0.0  # of the step that is under way in parts, not in the clocks yet either
         self.computed, self.coded = np.zeros((2, workers))  # each (W,) seconds that are in the clocks
         self.void = np.zeros(workers, bool)  # (W,) missed some of it: has nothing to send
 

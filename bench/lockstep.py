@@ -1,27 +1,43 @@
-"""Reads an algorithm's program word by word, and puts to an interpreter what each word asks."""
+"""Reads a program of all workers word by word, and puts to an interpreter what each word asks."""
 
 from typing import Protocol, TypeVar
 from weakref import WeakSet
 
 from torch import Tensor
 
-from bench.algorithm import AllReduce, Backward, Handle, Program, Start, Train, Wait
+from bench.algorithm import (
+    AllGather,
+    AllReduce,
+    Backward,
+    Exchange,
+    Forward,
+    Handle,
+    Program,
+    ReduceScatter,
+    Start,
+    Train,
+    Wait,
+)
+
+Compute = Train | Forward | Backward
+Shared = AllReduce | ReduceScatter | AllGather | Exchange
+"""Transports between all workers, or groups of them."""
 
 Started = TypeVar("Started")
 
 
 class Interpreter(Protocol[Started]):
-    """What a lockstep interpreter, one that drives all workers with one program, gives a meaning to.
+    """What an interpreter that drives all workers with one program gives a meaning to.
 
-    A *segment* is the compute between one start and the next: what that next one sends. A *round* ends before the compute
+    A *segment* is the compute between one start and the next: what that next one sends. A *round* ends before the program step
     that opens a segment, if a result was handed out since the last round ended: where a program begins to repeat itself.
     """
 
-    def compute(self, operation: Train | Backward) -> Tensor | None:
-        """What `operation` answers."""
+    def compute(self, operation: Compute, opens: bool) -> Tensor | None:
+        """What `operation` answers; `opens` says whether it begins a program step, rather than going on with one."""
         ...
 
-    def start(self, operation: AllReduce) -> Started:
+    def start(self, operation: Shared) -> Started:
         """Begin `operation` at the end of a segment."""
         ...
 
@@ -34,15 +50,17 @@ class Interpreter(Protocol[Started]):
         ...
 
 
-def play(program: Program, interpreter: Interpreter[Started]) -> None:
+def play(program: Program, interpreter: Interpreter[Started], columns: int) -> None:
     """Run `program` to the end of the round that `interpreter` calls the last, then wait for what is still in the air.
 
-    Raises ValueError where a program waits for what it may not, starts what cannot be, or ends by itself.
+    The model has so many `columns`. Raises ValueError where a program waits for what it may not, starts what cannot be, goes
+    over a step's columns other than once each, or ends by itself.
     """
     under_way: dict[Handle, Started] = {}
     over: WeakSet[Handle] = WeakSet()
     steps = 0  # program steps so far
-    opens = True  # the next compute opens a segment
+    step = Step(columns)
+    opens_segment = True  # the next compute does
     handed_out = False  # a result, in this round
     answer: Tensor | Handle | None = None
     while True:
@@ -51,21 +69,23 @@ def play(program: Program, interpreter: Interpreter[Started]) -> None:
         except StopIteration:
             raise ValueError(f"a program must go on until it is closed; this one ended after {steps} steps") from None
         match operation:
-            case Train() | Backward():
-                if opens and handed_out:
+            case Train() | Forward() | Backward():
+                begins = step.begins(operation)
+                if begins and opens_segment and handed_out:
                     if interpreter.end_round(steps):
                         break
                     handed_out = False
-                answer = interpreter.compute(operation)
-                steps += operation.steps if isinstance(operation, Train) else 1
-                opens = False
-            case AllReduce():
+                answer = interpreter.compute(operation, begins)
+                if begins:
+                    steps += operation.steps if isinstance(operation, Train) else 1
+                opens_segment = False
+            case AllReduce() | ReduceScatter() | AllGather() | Exchange():
                 answer = interpreter.wait(interpreter.start(operation))
-                opens = handed_out = True
-            case Start(operation=AllReduce() as started):
+                opens_segment = handed_out = True
+            case Start(operation=(AllReduce() | ReduceScatter() | AllGather() | Exchange()) as started):
                 answer = Handle()
                 under_way[answer] = interpreter.start(started)
-                opens = True
+                opens_segment = True
             case Wait(handle=Handle() as handle) if handle in under_way:
                 answer = interpreter.wait(under_way.pop(handle))
                 over.add(handle)
@@ -75,9 +95,35 @@ def play(program: Program, interpreter: Interpreter[Started]) -> None:
             case Wait():
                 raise ValueError(f"Wait must be given a handle that Start answered in this program, got {operation.handle!r}")
             case Start():
-                raise ValueError(f"Start must be given an AllReduce, got {operation.operation!r}")
+                raise ValueError(f"Start must be given what moves bytes between workers, got {operation.operation!r}")
             case _:
-                raise ValueError(f"a program must yield operations, got {operation!r}")
+                raise ValueError(f"a program of all workers must yield operations between them, got {operation!r}")
     program.close()
     for left in under_way.values():
         interpreter.wait(left)
+
+
+class Step:
+    """How far the program step under way has come: forward, then backward, each of all columns."""
+
+    def __init__(self, columns: int) -> None:
+        self._columns = columns
+        self._forward = self._backward = 0  # columns that were done, in a step that is open
+
+    def begins(self, operation: Compute) -> bool:
+        """Whether `operation` begins a step. Raises ValueError where another is under way, of which it is no part."""
+        is_open = self._forward > 0
+        size = self._columns if isinstance(operation, Train) or operation.part is None else operation.part.size
+        match operation:
+            case Forward() if not self._backward and self._forward + size <= self._columns:
+                self._forward += size
+                return not is_open
+            case Backward() if self._forward == self._columns and self._backward + size <= self._columns:
+                self._backward += size
+                if self._backward == self._columns:
+                    self._forward = self._backward = 0
+                return False
+            case Train() | Backward(part=None) if not is_open:
+                return True
+        done = f"{self._forward} columns forward and {self._backward} backward of {self._columns}"
+        raise ValueError(f"a step must go forward, then backward, over each column once; after {done}, got {operation!r}")

@@ -16,11 +16,12 @@ Floats = NDArray[np.float64]
 
 @dataclass
 class Reduction:
-    """One reduction from the second at which it begins, and the work that it carries.
+    """One reduction, or half of one, from the second at which it begins, and the work that it carries.
 
     It is over when its last phase is, or lost when nobody is left in it whose work it could carry.
     """
 
+    word: str  # all_reduce, reduce_scatter or all_gather
     nbytes: float  # on the wire
     payload_bytes: float  # decoded
     members: Ints  # who takes part; they all receive the result
@@ -63,11 +64,11 @@ class Reduction:
 class Links(Protocol):
     """What a reduction asks of the links."""
 
-    def plan(self, members: Ints, nbytes: float, capacity: Floats) -> Plan:
+    def plan(self, word: str, members: Ints, nbytes: float, capacity: Floats) -> Plan:
         """Its activities among `members`, (n,), on links of `capacity`, (L,)."""
         ...
 
-    def arithmetic(self, members: Ints, payload_bytes: float) -> Plan:
+    def arithmetic(self, word: str, members: Ints, payload_bytes: float) -> Plan:
         """What they then compute, as a phase that is all latency; none for a sum."""
         ...
 
@@ -85,13 +86,14 @@ class Air:
 
     def __init__(self, roster: Roster, ledger: Ledger, links: Links) -> None:
         self._roster, self._ledger, self._links = roster, ledger, links
-        self._known: tuple[Ints, float, Floats, Plan] | None = None  # members, bytes and links of the last plan
+        # Members and links of the last plans, and these by what they carry.
+        self._known: tuple[Ints, Floats, dict[tuple[str, float], Plan]] | None = None
         self._flying: dict[int, tuple[Reduction, Plan, Ints]] = {}  # by transfer number; what follows, and whom it needs
 
     def begin(self, reduction: Reduction) -> None:
         """Start `reduction` now, alone or beside others."""
-        phases = self._planned(reduction.members, reduction.nbytes)
-        arithmetic = self._links.arithmetic(reduction.members, reduction.payload_bytes)
+        phases = self._planned(reduction.word, reduction.members, reduction.nbytes)
+        arithmetic = self._links.arithmetic(reduction.word, reduction.members, reduction.payload_bytes)
         for number in self._flying:
             self._lay(number)
         reduction.ghosts = reduction.ghosts[:0]
@@ -139,12 +141,15 @@ class Air:
         [(reduction, _, needs)] = self._flying.values()
         return not len(needs) and self._roster.drops_by(at) < len(reduction.senders)
 
-    def _planned(self, members: Ints, nbytes: float) -> Plan:
-        """The plan for these members on the links as they are: the last one, where nothing has changed since."""
+    def _planned(self, word: str, members: Ints, nbytes: float) -> Plan:
+        """The plan for these members on the links as they are: one made before, where nothing has changed since."""
         capacity, known = self._roster.fluid.capacity, self._known
-        if known is None or known[1] != nbytes or known[2] is not capacity or not np.array_equal(known[0], members):
-            known = self._known = members, nbytes, capacity, self._links.plan(members, nbytes, capacity)
-        return known[3]
+        if known is None or known[1] is not capacity or not np.array_equal(known[0], members):
+            known = self._known = members, capacity, {}
+        plans = known[2]
+        if (word, nbytes) not in plans:
+            plans[word, nbytes] = self._links.plan(word, members, nbytes, capacity)
+        return plans[word, nbytes]
 
     def _next_phase(self, reduction: Reduction, phases: Plan, needs: Ints) -> None:
         if phases:

@@ -24,7 +24,7 @@ from bench.pace import Workload
 from bench.participation import Backup
 from bench.progress import Progress
 from bench.record import SCHEMA, Row, Store, digest
-from bench.replicas import Replicas
+from bench.replicas import Layout, Replicas
 from bench.schedule import Schedule
 from bench.simulator import Simulator
 from bench.timeline import Timeline
@@ -117,12 +117,13 @@ class Run:
         """The timeline, and the tokens a second of the same devices if nothing ever held them up."""
         P, W = self.timed.parameters, self.scenario.workers
         keep_freed_memory()
-        shadow = Replicas(torch.empty((W, P), device="meta"), self.optimizer, self.lr_schedule)
+        shadow = Replicas(torch.empty((W, P), device="meta"), self.optimizer, self.lr_schedule, Layout(GPT(self.timed).tensors))
+        share = self.algorithm.state_share(W)
         workload = Workload(
             work=self.work,
             sequences=self.timed.batch,
             state_bytes=shadow.state_bytes,
-            resident_bytes=shadow.state_bytes + shadow.params[:1].nbytes,
+            resident_bytes=share * (shadow.state_bytes + shadow.params[:1].nbytes),
         )
         adversary = self.adversary
         hostile = Hostile(adversary.members(self.conf["seed"], W), adversary.start, adversary.computes)

@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.aggregation import Aggregation, Rule
-from bench.algorithm import Algorithm, AllReduce, Backward, Train
+from bench.algorithm import Algorithm, AllGather, AllReduce, Backward, Exchange, Forward, ReduceScatter, Train
 from bench.clocks import Clocks, Segment
 from bench.codec import Codec
 from bench.errors import SkipError, VirtualTimeout
-from bench.lockstep import play
+from bench.lockstep import Compute, Shared, play
 from bench.pace import Amount, Pace, Workload
+from bench.participation import WaitForAll
 from bench.reduction import Air, Reduction
 from bench.replicas import Replicas
 from bench.roster import Roster
@@ -23,6 +24,11 @@ from bench.timeline import Ledger, Timeline
 from bench.units import seconds_text
 from bench.verification import Hostile
 from bench.watch import Watch
+
+FORWARD = 1 / 3
+"""The forward pass's share of a step: backward has two products for each of its (Kaplan et al., 2020, arXiv:2001.08361)."""
+
+_WORDS = {AllReduce: "all_reduce", ReduceScatter: "reduce_scatter", AllGather: "all_gather"}
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -37,7 +43,8 @@ class Started:
     step: int  # of the program, up to which its work goes
     local: Amount  # local steps of the segment that it ends
     redo: Amount  # to compute anew where all its work is lost
-    row: Tensor  # (1, P) of its payload
+    word: str  # of a Reduction
+    row: Tensor  # (1, n) of its payload
     wire_bytes: int
     codec_bytes: int  # through a device's memory to encode, and again to decode
     reduction: Reduction | None = None
@@ -88,6 +95,7 @@ class Simulator:
         self._counted_steps = self._counted_sequences = self._failures = 0
         self._steps = 0  # of the program, so far
         self._segment = Segment(workers)
+        self._step = np.zeros(workers)  # (W,) seconds of the program step under way, where it goes in parts
         self._redo: Amount = 0  # local steps of the last segment that had any
 
     def run(
@@ -95,39 +103,56 @@ class Simulator:
     ) -> Timeline:
         """The timeline of at least `steps` program steps, in whole rounds; calls `progress(steps done)`.
 
-        Raises VirtualTimeout where that takes more than the limit of virtual seconds.
+        Raises VirtualTimeout where that takes more than the limit of virtual seconds, SkipError where the world is none for it.
         """
         self._replicas, self._least_steps, self._progress = replicas, steps, progress
-        play(algorithm.run(replicas), self)
+        if algorithm.needs_everybody:
+            self._check_everybody_stays()
+        play(algorithm.run(replicas), self, replicas.params.shape[1])
         return self._timeline()
 
-    def compute(self, operation: Train | Backward) -> Tensor | None:
+    def compute(self, operation: Compute, opens: bool) -> Tensor | None:
         """The clocks are moved by the next operation that asks where they are."""
-        segment = self._segment
-        if not segment.steps:
-            segment.void[:] = False
-        trains = isinstance(operation, Train)
-        if not trains and self._scenario.split.local_steps_only:
-            raise SkipError("this split divides local steps, and the algorithm takes gradients without any")
-        steps = operation.steps if isinstance(operation, Train) else 1
-        local = self._watch.working(self._pace.local_steps(steps), self._steps)
-        segment.steps += steps
-        segment.local = segment.local + local
-        segment.pending = segment.pending + local
-        self._steps += steps
-        return None if trains else self._replicas.params
+        segment, params = self._segment, self._replicas.params
+        part = None if isinstance(operation, Train) else operation.part
+        forward = isinstance(operation, Forward)
+        if opens:
+            if not segment.steps:
+                segment.void[:] = False
+            if not isinstance(operation, Train) and self._scenario.split.local_steps_only:
+                raise SkipError("this split divides local steps, and the algorithm takes gradients without any")
+            steps = operation.steps if isinstance(operation, Train) else 1
+            local = self._watch.working(self._pace.local_steps(steps), self._steps)
+            segment.steps += steps
+            segment.local = segment.local + local
+            self._steps += steps
+            if forward:
+                everybody = np.arange(self._scenario.workers)
+                self._step = self._pace.compute(everybody, local, self._roster.now)
+            else:
+                segment.pending = segment.pending + local
+        if forward or not opens:
+            share = 1.0 if part is None else part.size / params.shape[1]
+            segment.share += share * (FORWARD if forward else 1 - FORWARD)
+        if isinstance(operation, Backward):
+            return params if part is None else part.of(params)
+        return None
 
-    def start(self, operation: AllReduce) -> Started:
+    def start(self, operation: Shared) -> Started:
         """Go on to the second at which the reduction begins."""
+        if isinstance(operation, Exchange) or (isinstance(operation, AllReduce) and operation.groups is not None):
+            raise ValueError("an algorithm in lockstep must have operations of all workers only; set lockstep = 'groups'")
         row = operation.payload[:1]
-        wire_bytes = sum(part.nbytes for part in self._codec.encode(row))
+        encoded = not isinstance(operation, AllGather) and operation.encoded and not self._codec.exact
+        wire_bytes = sum(part.nbytes for part in self._codec.encode(row)) if encoded else row.nbytes
         # A codec that changes anything reads one form and writes the other, through the device's memory.
-        codec_bytes = 0 if self._codec.exact else row.nbytes + wire_bytes
+        codec_bytes = row.nbytes + wire_bytes if encoded else 0
         segment, self._segment = self._segment, Segment(self._scenario.workers)
         if segment.steps:
             self._redo = segment.local
         index = self._recorder.begin(segment.steps)
-        started = Started(index, self._steps, segment.local, self._redo, row, wire_bytes, codec_bytes)
+        word = _WORDS[type(operation)]
+        started = Started(index, self._steps, segment.local, self._redo, word, row, wire_bytes, codec_bytes)
         verifiers = self._watch.verifiers(self._present(), index) if segment.steps else None
         reduction = self._attempt(started, segment, verifiers)
         if reduction is None:
@@ -139,10 +164,10 @@ class Simulator:
     def wait(self, started: Started) -> Tensor:
         """Go on to the second at which the reduction is over."""
         segment = self._segment
-        if np.any(segment.pending):
+        if np.any(segment.pending) or segment.share:
             ranks = self._present()
-            self._clocks.compute(ranks, self._pace.compute(ranks, segment.pending, self._roster.now), segment)
-            segment.pending = 0
+            self._clocks.compute(ranks, self._seconds(ranks, segment), segment)
+            segment.pending, segment.share = 0, 0.0
         while (reduction := self._land(started)).lost:
             self._fly(started, self._redone(started))
         ranks = self._present()
@@ -181,7 +206,7 @@ class Simulator:
         """
         ranks = self._present()  # (n,)
         able = ~segment.void[ranks]
-        compute = self._pace.compute(ranks, segment.pending, self._roster.now)
+        compute = self._seconds(ranks, segment)
         encode = self._pace.code(ranks, started.codec_bytes)
         ready = self._clocks.busy[ranks]
         ready += compute
@@ -209,6 +234,7 @@ class Simulator:
         self._clocks.busy[senders] = ready[chosen]
         coded = None if encode is None else segment.coded[senders] + encode[chosen]
         return Reduction(
+            word=started.word,
             nbytes=started.wire_bytes,
             payload_bytes=started.row.nbytes,
             members=senders if len(senders) == np.count_nonzero(stays) else ranks[np.flatnonzero(stays)],
@@ -218,6 +244,23 @@ class Simulator:
             hostile=self._watch.hostile(senders, started.step),
             begun=self._roster.now,
         )
+
+    def _seconds(self, ranks: Ints, segment: Segment) -> Floats:
+        """The seconds in which each of `ranks` does what of a segment is not in the clocks yet."""
+        if not segment.share:
+            return self._pace.compute(ranks, segment.pending, self._roster.now)
+        parts = segment.share * self._step[ranks]
+        return parts + self._pace.compute(ranks, segment.pending, self._roster.now) if np.any(segment.pending) else parts
+
+    def _check_everybody_stays(self) -> None:
+        """Raises SkipError where somebody may drop out, be late or be shut out."""
+        scenario = self._scenario
+        if np.isfinite(self._roster.until).any() or not self._roster.active.all():
+            raise SkipError("each worker holds what the others cannot go on without, and this churn drops some")
+        if not isinstance(scenario.participation, WaitForAll):
+            raise SkipError("each worker holds what the others cannot go on without, and this participation leaves some out")
+        if scenario.verification.share:
+            raise SkipError("each worker holds what the others cannot go on without, and verification takes some away")
 
     def _ban(self, ranks: Ints, verified: Mask, index: int) -> None:
         """Of `ranks`, those whose attack on the last reduction the ones that `verified`, (n,), have found out are shut out."""

@@ -11,15 +11,15 @@ from torch import Tensor
 
 from bench.adversary import Adversary
 from bench.aggregator import Aggregator
-from bench.algorithm import Algorithm, AllReduce, Backward, Train
+from bench.algorithm import Algorithm, AllGather, Backward, Train
 from bench.codec import Codec
 from bench.data import Corpus
 from bench.delivery import Delivery
 from bench.lanes import Lanes
-from bench.lockstep import play
+from bench.lockstep import Compute, Shared, play
 from bench.model import GPT
 from bench.optimizer import LearningRateSchedule, Optimizer
-from bench.replicas import Replicas
+from bench.replicas import Layout, Replicas
 from bench.schedule import Mask, Schedule
 
 
@@ -88,6 +88,7 @@ class Trainer:
         self._taken = 0  # program steps
         self._opened = -1  # the reduction for which a segment was opened last
         self._joint = False
+        self._answer = torch.empty(0)  # gradients of the last step that went without an update, (W, P) or (1, P)
         self._counted_before: set[int] = set()
         workers, effort = schedule.workers, schedule.effort
         self._delivery = Delivery(self._codec, self._aggregator, self._adversary, self._seed, workers)
@@ -96,15 +97,18 @@ class Trainer:
         self._behind = np.zeros(workers, np.int64)  # (W,) sequences behind what each sends next
         copies = 1 if algorithm.identical_replicas else workers
         initial = self._model.initial(self._seed).to(self._device)
-        self.replicas = Replicas(initial.repeat(copies, 1), self._optimizer, self._lr_schedule)
+        layout = Layout(self._model.tensors)
+        self.replicas = Replicas(initial.repeat(copies, 1), self._optimizer, self._lr_schedule, layout)
         # The mean of gradients is the gradient of the joint batch: no need to keep one for each worker.
-        self._may_join = algorithm.identical_replicas and self._delivery.plain and effort.uniform
+        self._may_join = algorithm.identical_replicas and algorithm.linear and self._delivery.plain and effort.uniform
         self._curve = Curve([0], [self.evaluate(self.replicas.consensus())])
-        play(algorithm.run(self.replicas), self)
+        play(algorithm.run(self.replicas), self, layout.columns)
         return self._curve
 
-    def compute(self, operation: Train | Backward) -> Tensor | None:
-        """The work of those whose work of this segment counts."""
+    def compute(self, operation: Compute, opens: bool) -> Tensor | None:
+        """The work of those whose work of this segment counts; all of a step that goes in parts when it opens."""
+        if not opens:
+            return operation.part.of(self._answer) if isinstance(operation, Backward) and operation.part else self._answer
         if self._opened != self._begun:
             self._open_segment()
         idle = self._delivery.idle(self._taken)
@@ -118,15 +122,14 @@ class Trainer:
         self._took(1, np.ones_like(self._batches))
         return self._answer
 
-    def start(self, operation: AllReduce) -> Tensor:
-        """What everybody receives: each counted payload as it is now and as it comes out of the codec, aggregated; (1, P)."""
+    def start(self, operation: Shared) -> Tensor:
+        """What everybody receives: each counted payload as it is now and as it comes out of the codec, aggregated; (1, n)."""
         payload, counted = operation.payload, self._schedule[self._begun].counted
         index, self._begun = self._begun, self._begun + 1
+        if isinstance(operation, AllGather):
+            return payload.clone()
         if self._joint:
-            assert payload.untyped_storage().data_ptr() == self._answer.untyped_storage().data_ptr(), (
-                "an algorithm whose replicas are identical must reduce what Backward answered, untouched: "
-                "that is the mean already; set identical_replicas = False where it does more"
-            )
+            assert len(payload) == 1, "an algorithm whose replicas are identical must reduce what Backward answered"
             return payload.clone()
         ranks = _ranks(counted)
         weights = torch.from_numpy(self._behind[ranks]).to(payload.device)  # (n,)
@@ -170,7 +173,7 @@ class Trainer:
 
     def _train(self, ranks: list[int], steps: int, local: NDArray[np.int64]) -> None:
         """A Train of `steps`: as many local steps of each of `ranks` as `local`, (W,), says."""
-        first, taken = self.replicas.step_index, self._taken
+        first = taken = self._taken
 
         def train(stack: slice) -> None:
             count = int(local[stack.start])
@@ -186,7 +189,6 @@ class Trainer:
                     self._progress(taken + int(done))
 
         self._lanes.run(train, _stacks(ranks, self._stack, self._sequences, local))
-        self.replicas.step_index += steps
 
     def _gradients(self, ranks: list[int]) -> Tensor:
         """Gradients of one batch for each of all workers, (W, P), or of the joint batch of `ranks`, (1, P)."""
@@ -221,6 +223,7 @@ class Trainer:
     def _took(self, steps: int, local: NDArray[np.int64]) -> None:
         """The program has gone on by `steps`, and each worker by its `local` ones, (W,)."""
         self._taken += steps
+        self.replicas.step_index = self._taken - 1  # whatever is stepped now, with gradients, belongs to the last of them
         self._batches += local
         self._behind += local * self._sequences
 

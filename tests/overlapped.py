@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import torch
 
-from bench.algorithm import AllReduce, Backward, Start, Train, Wait
+from bench.algorithm import Algorithm, AllReduce, Backward, Start, Train, Wait
 from bench.optimizer import Nesterov
 
 
 @dataclass(frozen=True)
-class DelayedDiLoCo:
+class DelayedDiLoCo(Algorithm):
     """DiLoCo whose outer step is one round late: the workers go on meanwhile, and keep what they did since.
 
     With outer_lr = 1 and no momentum this is local SGD with a delayed average.
@@ -18,7 +18,6 @@ class DelayedDiLoCo:
     sync_every: int
     outer_lr: float = 1.0
     outer_momentum: float = 0.0
-    identical_replicas = False
 
     def run(self, replicas):
         anchor = replicas.params[:1].clone()  # (1, P)
@@ -35,7 +34,7 @@ class DelayedDiLoCo:
 
 
 @dataclass(frozen=True)
-class BucketedDDP:
+class BucketedDDP(Algorithm):
     """DDP that sends its gradients in two parts, both at once."""
 
     first: float = 0.5  # share of the parameters in the first part
@@ -51,11 +50,10 @@ class BucketedDDP:
 
 
 @dataclass(frozen=True)
-class InTurns:
+class InTurns(Algorithm):
     """Two halves of the parameters are averaged in turn; while one is in the air the other is started."""
 
     sync_every: int
-    identical_replicas = False
 
     def run(self, replicas):
         half = replicas.params.shape[1] // 2
@@ -72,12 +70,11 @@ class InTurns:
 
 
 @dataclass(frozen=True)
-class Words:
+class Words(Algorithm):
     """A program by script, over and over: a number trains so many steps, "s" starts, "w" waits for the first that is in the
     air, "l" for the last, "a" is an all-reduce; where nothing is in the air, or three are, the word is left out."""
 
     script: tuple[int | str, ...]
-    identical_replicas = False
 
     def run(self, replicas):
         in_the_air = []

@@ -3,7 +3,7 @@
 import pytest
 from worlds import scenario, simulate
 
-from bench.algorithm import AllReduce, Backward, Start, Train, Wait
+from bench.algorithm import Algorithm, AllReduce, Backward, Start, Train, Wait
 from bench.lockstep import play
 
 
@@ -13,8 +13,9 @@ class Written:
     def __init__(self, rounds):
         self.rounds, self.words = rounds, []
 
-    def compute(self, operation):
-        self.words.append(operation.steps if isinstance(operation, Train) else "b")
+    def compute(self, operation, opens):
+        name = operation.steps if isinstance(operation, Train) else type(operation).__name__[0].lower()
+        self.words.append(name if opens else f"{name}…")
 
     def start(self, operation):
         self.words.append(f"start {operation.payload}")
@@ -32,7 +33,7 @@ class Written:
 
 def written(program, rounds):
     interpreter = Written(rounds)
-    play(program, interpreter)
+    play(program, interpreter, 10)
     return interpreter.words
 
 
@@ -107,8 +108,8 @@ def of(*operations):
         (of(Wait(foreign())), "a handle that Start answered in this program, got <bench.algorithm.ops.Handle"),
         (of(Wait(None)), "a handle that Start answered in this program, got None"),
         (of(Wait([])), r"a handle that Start answered in this program, got \[\]"),
-        (of(Start(Train(1))), "Start must be given an AllReduce, got Train"),
-        (of("train"), "a program must yield operations, got 'train'"),
+        (of(Start(Train(1))), "Start must be given what moves bytes between workers, got Train"),
+        (of("train"), "a program of all workers must yield operations between them, got 'train'"),
         (of(Train(2), Train(1)), "a program must go on until it is closed; this one ended after 3 steps"),
     ],
 )
@@ -118,9 +119,7 @@ def test_words_that_make_no_sense_are_told(program, message):
 
 
 def test_the_simulator_tells_so_too():
-    class Twice:
-        identical_replicas = False
-
+    class Twice(Algorithm):
         def run(self, replicas):
             yield Train(1)
             handle = yield Start(AllReduce(replicas.params))

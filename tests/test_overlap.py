@@ -8,7 +8,7 @@ from overlapped import BucketedDDP, DelayedDiLoCo, InTurns, Words
 from test_simulator import RING, buckets
 from worlds import Scripted, scenario, simulate
 
-from bench.algorithm import AllReduce, Start, Train, Wait
+from bench.algorithm import Algorithm, AllReduce, Start, Train, Wait
 from bench.algorithm.diloco import DiLoCo
 from bench.codec import BF16
 from bench.network import Tier
@@ -57,11 +57,10 @@ def test_two_parts_share_the_links():
 
 
 @dataclass(frozen=True)
-class Second:
+class Second(Algorithm):
     """Two all-reduces of half the parameters, the second a step after the first; waits for one of them first."""
 
     first: int
-    identical_replicas = False
 
     def run(self, replicas):
         while True:
@@ -265,11 +264,10 @@ def test_halves_in_turn():
 
 
 @dataclass(frozen=True)
-class StartThenWait:
+class StartThenWait(Algorithm):
     """DiLoCo with its all-reduce in two words."""
 
     algorithm: DiLoCo
-    identical_replicas = False
 
     def run(self, replicas):
         program = self.algorithm.run(replicas)

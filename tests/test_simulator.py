@@ -296,11 +296,9 @@ def test_a_model_that_does_not_fit_says_by_how_much():
 
 
 def test_two_reductions_in_a_round_keep_who_counted():
-    from bench.algorithm import AllReduce, Train
+    from bench.algorithm import Algorithm, AllReduce, Train
 
-    class Twice:
-        identical_replicas = False
-
+    class Twice(Algorithm):
         def run(self, replicas):
             while True:
                 yield Train(1)

@@ -8,7 +8,7 @@ import torch
 from plain import PlainGPT, adamw, local_steps
 from worlds import small_trainer
 
-from bench.algorithm import AllReduce, Backward
+from bench.algorithm import Algorithm, AllReduce, Backward
 from bench.algorithm.ddp import DDP
 from bench.algorithm.diloco import DiLoCo
 from bench.algorithm.local_sgd import LocalSGD
@@ -258,19 +258,20 @@ def test_who_returns_takes_the_state_of_one_that_counted_in_the_last_round(corpu
     assert ours.replicas.state["count"].tolist() == [5, 15, 15, 15]
 
 
-def test_an_algorithm_that_changes_the_joint_gradient_is_stopped(corpus):
-    class SignSGD:
+def test_what_is_not_linear_in_the_gradients_is_reduced_for_each_worker(corpus):
+    class SignSGD(Algorithm):
         identical_replicas = True
+        linear = False
 
         def run(self, replicas):
             while True:
                 gradients = yield Backward()
+                assert gradients.shape[0] == W
                 replicas.step((yield AllReduce(gradients.sign())))
 
-    with pytest.raises(AssertionError, match="set identical_replicas = False"):
-        trainer(corpus).run(SignSGD(), schedule(1))
-    SignSGD.identical_replicas = False
-    trainer(corpus).run(SignSGD(), schedule(1))
+    ours = trainer(corpus)
+    ours.run(SignSGD(), schedule(1))
+    assert len(ours.replicas.params) == 1
 
 
 @pytest.mark.gpu

@@ -10,7 +10,7 @@ from torch import nn
 
 from bench.adversary import FreeRiderStale, FreeRiderZero, Gaussian, LabelFlip, Scaling, SignFlip
 from bench.aggregator import Krum, Median
-from bench.algorithm import AllReduce, Start, Train, Wait
+from bench.algorithm import Algorithm, AllReduce, Start, Train, Wait
 from bench.algorithm.ddp import DDP
 from bench.algorithm.diloco import DiLoCo
 from bench.algorithm.local_sgd import LocalSGD
@@ -118,9 +118,7 @@ def test_what_is_still_in_the_air_is_not_known_to_a_free_rider(corpus):
             known.append(last)
             return super().attack(payloads, bad, last, draw)
 
-    class Late:
-        identical_replicas = False
-
+    class Late(Algorithm):
         def run(self, rows):
             yield Train(5)
             handle = yield Start(AllReduce(rows.params))

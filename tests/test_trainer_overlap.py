@@ -10,7 +10,7 @@ from plain import local_steps
 from test_trainer import ADAMW, SCALES, STEPS, W, batches, distance, replicas, trainer
 from worlds import scenario, simulate
 
-from bench.algorithm import AllReduce, Backward, Start, Train, Wait
+from bench.algorithm import Algorithm, AllReduce, Backward, Start, Train, Wait
 from bench.algorithm.ddp import DDP
 from bench.algorithm.diloco import DiLoCo
 from bench.churn import exponential
@@ -133,9 +133,7 @@ def test_each_part_is_the_mean_of_those_that_counted_in_it(corpus):
 
 
 def test_what_is_sent_is_the_payload_at_its_start(corpus):
-    class InPlace:
-        identical_replicas = False
-
+    class InPlace(Algorithm):
         def run(self, replicas):
             while True:
                 yield Train(2)
@@ -145,7 +143,7 @@ def test_what_is_sent_is_the_payload_at_its_start(corpus):
                 replicas.params.zero_()
                 self.received.append((yield Wait(handle)))
 
-    class Gradients:
+    class Gradients(Algorithm):
         identical_replicas = True
 
         def run(self, replicas):
@@ -166,7 +164,7 @@ def test_what_is_sent_is_the_payload_at_its_start(corpus):
 
 
 def test_a_gradient_that_is_used_late_is_of_a_batch_of_its_own(corpus):
-    class Late:
+    class Late(Algorithm):
         """The gradient of each step is applied after the next one is computed."""
 
         identical_replicas = True
@@ -189,17 +187,15 @@ def test_a_gradient_that_is_used_late_is_of_a_batch_of_its_own(corpus):
         if waiting:
             for parameter, gradient in zip(module.parameters(), waiting, strict=True):
                 parameter.grad = gradient
-            optimizer.param_groups[0]["lr"] = ADAMW.lr * SCALES[step - 1]
+            optimizer.param_groups[0]["lr"] = ADAMW.lr * SCALES[step]
             optimizer.step()
         waiting = gradients
     assert distance(ours.replicas.params[0], module.flat()) <= 1e-5
 
 
 def test_no_batch_is_used_twice(corpus, monkeypatch):
-    class Mixed:
+    class Mixed(Algorithm):
         """A gradient that nobody steps along, between local steps."""
-
-        identical_replicas = False
 
         def run(self, replicas):
             while True:

@@ -6,7 +6,7 @@ import torch
 from plain import local_steps
 from test_trainer import ADAMW, LR, SCALES, SHAPE, STEPS, W, distance, replicas, trainer
 
-from bench.algorithm import AllReduce, Backward, Train
+from bench.algorithm import Algorithm, AllReduce, Backward, Train
 from bench.algorithm.ddp import DDP
 from bench.algorithm.diloco import DiLoCo
 from bench.algorithm.local_sgd import LocalSGD
@@ -130,9 +130,7 @@ def test_a_part_of_one_for_each_is_the_equal_split_bit_for_bit(corpus):
 
 
 def test_no_batch_of_unequal_work_is_used_twice(corpus, monkeypatch):
-    class Mixed:
-        identical_replicas = False
-
+    class Mixed(Algorithm):
         def run(self, rows):
             while True:
                 yield Train(4)
@@ -148,7 +146,7 @@ def test_no_batch_of_unequal_work_is_used_twice(corpus, monkeypatch):
 
 
 def test_the_second_part_of_what_is_sent_weighs_as_the_first(corpus):
-    class InTwo:
+    class InTwo(Algorithm):
         identical_replicas = True
 
         def run(self, rows):

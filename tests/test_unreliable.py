@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from test_simulator import buckets
 from worlds import Scripted, scenario, simulate
 
-from bench.algorithm import AllReduce, Train
+from bench.algorithm import Algorithm, AllReduce, Train
 from bench.algorithm.ddp import DDP
 from bench.algorithm.local_sgd import LocalSGD
 from bench.codec import BF16, NoCodec
@@ -239,9 +239,7 @@ def test_bad_actors_do_not_tell_on_each_other():
 
 
 def test_a_free_rider_stops_working_in_the_midst_of_what_it_sends():
-    class TwoWords:
-        identical_replicas = False
-
+    class TwoWords(Algorithm):
         def run(self, replicas):
             while True:
                 yield Train(1)

@@ -1,5 +1,45 @@
 """Training algorithms as generators of operations; one file and one YAML each."""
 
-from bench.algorithm.ops import Algorithm, AllReduce, Backward, Handle, Operation, Program, Start, Train, Wait
+from bench.algorithm.ops import (
+    Algorithm,
+    AllGather,
+    AllReduce,
+    Arrival,
+    Average,
+    Backward,
+    Exchange,
+    Forward,
+    Handle,
+    Operation,
+    Program,
+    Pull,
+    Push,
+    Receive,
+    ReduceScatter,
+    Start,
+    Train,
+    Transport,
+    Wait,
+)
 
-__all__ = ["Algorithm", "AllReduce", "Backward", "Handle", "Operation", "Program", "Start", "Train", "Wait"]
+__all__ = [
+    "Algorithm",
+    "AllGather",
+    "AllReduce",
+    "Arrival",
+    "Average",
+    "Backward",
+    "Exchange",
+    "Forward",
+    "Handle",
+    "Operation",
+    "Program",
+    "Pull",
+    "Push",
+    "Receive",
+    "ReduceScatter",
+    "Start",
+    "Train",
+    "Transport",
+    "Wait",
+]

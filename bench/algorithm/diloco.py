@@ -1,14 +1,12 @@
 """DiLoCo: Distributed Low-Communication Training of Language Models (Douillard et al., arXiv:2311.08105)."""
 
-from bench.algorithm.ops import AllReduce, Program, Train
+from bench.algorithm.ops import Algorithm, AllReduce, Program, Train
 from bench.optimizer import Nesterov
 from bench.replicas import Replicas
 
 
-class DiLoCo:
+class DiLoCo(Algorithm):
     """Local steps, then an outer Nesterov step on the averaged pseudo-gradient; inner optimizer states stay local."""
-
-    identical_replicas = False
 
     def __init__(self, *, sync_every: int, outer_lr: float, outer_momentum: float) -> None:
         if sync_every < 1:

@@ -1,13 +1,11 @@
 """Local SGD: average the parameters every `sync_every` local steps (Stich, ICLR 2019, arXiv:1805.09767)."""
 
-from bench.algorithm.ops import AllReduce, Program, Train
+from bench.algorithm.ops import Algorithm, AllReduce, Program, Train
 from bench.replicas import Replicas
 
 
-class LocalSGD:
+class LocalSGD(Algorithm):
     """Workers step alone, then all take the mean of their parameters; optimizer states stay local."""
-
-    identical_replicas = False
 
     def __init__(self, *, sync_every: int) -> None:
         if sync_every < 1:

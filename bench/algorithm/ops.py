@@ -2,11 +2,13 @@
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.replicas import Replicas
+from bench.replicas import Part, Replicas
 
 
 @dataclass(frozen=True)
@@ -17,18 +19,116 @@ class Train:
 
 
 @dataclass(frozen=True)
+class Forward:
+    """The forward pass of one batch, or of the share of the model that `part` is: a third of a step. Answers nothing.
+
+    Once all of it is done, Backward follows.
+    """
+
+    part: Part | None = None
+
+
+@dataclass(frozen=True)
 class Backward:
     """Every worker computes the gradient of one batch and takes no step. Answers gradients, (W, P).
 
-    Where the replicas are identical and the reduction is the plain mean, the Trainer answers that mean at once, (1, P).
+    After a Forward it is the other two thirds of a step, or the share of these that `part` is, and answers the gradients of
+    these columns, (W, n); all parts must follow. Where one batch stands for all workers, it answers that one's, (1, P).
     """
+
+    part: Part | None = None
 
 
 @dataclass(frozen=True)
 class AllReduce:
-    """Every worker sends `payload`, (W, P) or (1, P), and gets the aggregate of those that counted. Answers (1, P)."""
+    """Every worker sends `payload`, (W, n) or (1, n), and gets the aggregate of those that counted. Answers (1, n).
+
+    `part` says which columns of the parameters the payload is about, if not all; error feedback adds to a payload what the
+    codec left out of the same columns before. With `encoded` false it travels as it is, whatever the codec. With `groups`,
+    (W,), each worker's group, every group has an aggregate of its own: answers (W, n).
+    """
 
     payload: Tensor
+    part: Part | None = None
+    encoded: bool = True
+    groups: NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True)
+class ReduceScatter:
+    """As AllReduce, but each worker gets an equal share of the aggregate and no more. Answers all shares, (1, n)."""
+
+    payload: Tensor
+    part: Part | None = None
+    encoded: bool = True
+
+
+@dataclass(frozen=True)
+class AllGather:
+    """Each worker sends its equal share of `payload`, (1, n), and gets all of it, as it is. Answers it, (1, n)."""
+
+    payload: Tensor
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """Gossip: worker i gets Σ_j weights[i, j] payload[j], where j's payload travels to i unless its weight is 0: (W, n).
+
+    `weights`, (W, W), has rows that sum to 1. The weight of a neighbour that is not there goes to the worker itself, whose own
+    payload, (W, n), does not travel.
+    """
+
+    payload: Tensor
+    weights: NDArray[np.float64]
+    part: Part | None = None
+
+
+@dataclass(frozen=True)
+class Pull:
+    """Get what the server publishes when the answer leaves it. Answers (1, P). Only where each worker has its own program."""
+
+    server: int = 0
+
+
+@dataclass(frozen=True)
+class Push:
+    """Send `payload`, (1, n), to a server, which takes it in when it arrives. Answers nothing. As Pull."""
+
+    payload: Tensor
+    part: Part | None = None
+    server: int = 0
+
+
+@dataclass(frozen=True)
+class Average:
+    """Average one's own parameters with those of the worker `peer`: both get the mean, at one moment. Answers nothing. As Pull.
+
+    The peer's program goes on meanwhile, and finds its parameters changed; if it is not there, nothing happens.
+    """
+
+    peer: int
+
+
+@dataclass(frozen=True)
+class Receive:
+    """A server publishes `params`, (1, P), until something arrives that was pushed to it. Answers an Arrival."""
+
+    params: Tensor
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """What a server has received."""
+
+    payload: Tensor  # (1, n), decoded
+    part: Part | None
+    sender: int  # rank; of another server, the number of workers plus its number
+    steps: int  # local steps behind it
+    staleness: int  # arrivals that the server took in since the sender's last Pull from it was answered
+
+
+Transport = AllReduce | ReduceScatter | AllGather | Exchange | Pull | Push | Average
+"""Words that move bytes."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +138,7 @@ class Start:
     An operation that is yielded by itself is started and waited for on the spot.
     """
 
-    operation: AllReduce
+    operation: Transport
 
 
 class Handle:
@@ -55,15 +155,40 @@ class Wait:
     handle: Handle
 
 
-Operation = Train | Backward | AllReduce | Start | Wait
+Operation = Train | Forward | Backward | Transport | Receive | Start | Wait
 Program = Generator[Operation, Any, None]
 
 
-class Algorithm(Protocol):
-    """Settings, checked by the constructor, and a program that keeps its state in its own locals."""
+class Algorithm:
+    """Settings, checked by the constructor, and programs that keep their state in their own locals."""
 
-    identical_replicas: bool
-    """True if all replicas are equal whenever a step begins, and what is reduced is what Backward answered, untouched, or
-    slices of it: one copy and one joint batch then stand for all of them, exactly."""
+    lockstep: Literal["all", "groups", "none"] = "all"
+    """Who moves in step. all: one program drives all workers, and each of its operations is of all of them. groups: one program
+    drives all, but a worker waits only for those whom it exchanges something with. none: each worker has a program of its own,
+    and whatever servers there are."""
 
-    def run(self, replicas: Replicas) -> Program: ...
+    identical_replicas = False
+    """True if all replicas are equal whenever a step begins: one copy then stands for all of them, exactly."""
+
+    linear = True
+    """True if, replicas being identical, what is reduced is a linear function of what Backward answered, such as a slice or a
+    sum: the gradient of one joint batch then stands for the mean of all gradients, exactly."""
+
+    needs_everybody = False
+    """True if a worker holds what the others cannot go on without, so that nobody may drop out or be late."""
+
+    def run(self, replicas: Replicas) -> Program:
+        """The program of all workers, or of the one whose only row `replicas` holds."""
+        raise NotImplementedError
+
+    def server(self, number: int, params: Tensor) -> Program:
+        """The program of a server, which begins with `params`, (1, P); of as many as `servers` says."""
+        raise NotImplementedError
+
+    def servers(self, workers: int) -> tuple[int, ...]:
+        """The rank at whose host each server stands."""
+        return ()
+
+    def state_share(self, workers: int) -> float:
+        """The share of parameters, gradient and optimizer state that one worker holds."""
+        return 1.0

@@ -1,5 +1,6 @@
 """The model copies of all workers, stacked."""
 
+from bench.replicas.layout import Layout, Part
 from bench.replicas.replicas import Replicas
 
-__all__ = ["Replicas"]
+__all__ = ["Layout", "Part", "Replicas"]

@@ -3,26 +3,30 @@
 from torch import Tensor
 
 from bench.optimizer import LearningRateSchedule, Optimizer, State
+from bench.replicas.layout import Layout
 
 
 class Replicas:
     """R copies of a model: `params`, (R, P), and optimizer state with R rows.
 
-    R is the number of workers, or 1 where an algorithm keeps all replicas identical. `step_index` is the program step that
-    comes next; it sets the learning rate. On the meta device this is a shadow: shapes and bytes without numbers.
+    R is the number of workers, or 1 where an algorithm keeps all replicas identical. `layout` says which columns are which
+    tensor. `step_index` is the program step under way, which sets the learning rate: the interpreter moves it. On the meta
+    device this is a shadow: shapes and bytes without numbers.
     """
 
-    def __init__(self, params: Tensor, optimizer: Optimizer, schedule: LearningRateSchedule) -> None:
+    def __init__(
+        self, params: Tensor, optimizer: Optimizer, schedule: LearningRateSchedule, layout: Layout | None = None
+    ) -> None:
         self.params = params
+        self.layout = layout or Layout.plain(params.shape[1])
         self.state: State = optimizer.state(params)
         self.step_index = 0
         self._optimizer, self._schedule = optimizer, schedule
 
     def step(self, gradient: Tensor) -> None:
-        """One optimizer step of every replica along `gradient`, (R, P) or (1, P), and on to the next program step."""
+        """One optimizer step of every replica along `gradient`, (R, P) or (1, P)."""
         if not self.params.is_meta:
             self.step_rows(slice(None), gradient.expand_as(self.params), self.step_index)
-        self.step_index += 1
 
     def step_rows(self, rows: slice, gradient: Tensor, step_index: float) -> None:
         """One optimizer step of the replicas `rows` along `gradient`, (n, P), at the program step `step_index`."""
