@@ -17,20 +17,28 @@ FLOORS = (
     (
         *("scenario", "world", "schedule", "timeline", "downloads", "roster", "aggregation", "watch"),
         *("reduction", "pace", "clocks", "lockstep", "simulator", "delivery", "trainer"),
+        *("agenda", "messages", "testbed", "nodes", "processes", "events"),
     ),
     ("record",),
     ("progress", "run", "job", "report", "reference", "sweep", "explain", "__main__"),
 )
 """Bottom to top. Modules of one floor may import each other, save across the halves, and never in a circle."""
 
+TIMERS = ("trainer", "delivery", "data", "model", "aggregator", "adversary", "lanes")
+"""What an interpreter that says when, not what, has no business with."""
+
 STRANGERS = {
     "trainer": ("simulator", "timeline", "roster", "reduction", "pace", "clocks", "scenario", "world"),  # what, not when
     "delivery": ("schedule", "lockstep", "model", "data"),  # payloads, and nothing of where they come from
-    "simulator": ("trainer", "delivery", "data", "model", "aggregator", "adversary", "lanes"),  # when, not what
+    "simulator": TIMERS,
     "roster": ("trainer", "data", "model"),
     "reduction": ("trainer", "data", "model"),
     "clocks": ("trainer", "data", "model"),
     "lockstep": ("simulator", "trainer", "scenario", "schedule"),  # the program, and neither meaning
+    "agenda": ("trainer", "data", "model", "algorithm", "lockstep"),  # when anything happens, whatever it is
+    "messages": ("trainer", "data", "model", "algorithm", "roster"),
+    "nodes": ("trainer", "data", "model", "scenario", "roster"),
+    **dict.fromkeys(("testbed", "processes", "events"), TIMERS),
 } | {part: (*(TORCH_HALF if part in NUMPY_HALF else NUMPY_HALF),) for part in NUMPY_HALF + TORCH_HALF}
 
 LIGHT = (
@@ -49,6 +57,7 @@ LIGHT = (
     "reduction",
     "pace",
     "clocks",
+    "agenda",
     "record",
     "explain",
     "sweep",

@@ -5,7 +5,7 @@ from typing import Any
 
 Row = dict[str, Any]
 
-SCHEMA = 3
+SCHEMA = 4
 """Raised when a column's meaning changes, or what is computed for equal settings: it is part of every key, so that an old row
 is not found in place of a new one. Rows of another schema are left out, by name, of every table."""
 
@@ -42,6 +42,8 @@ COLUMNS = {
     "drops": "times that a worker dropped out",
     "failures": "times that all of a cluster stopped",
     "banned": "bad actors that were found out and shut out",
+    "staleness": "mean arrivals at a server between a worker's pull and the arrival of its push, 0 where nobody pushes",
+    "staleness_max": "the most of these",
     "ledger": "share of all worker-seconds in each bucket",
     "initial_loss": "held-out loss before the first step, nats a token",
     "final_loss": "held-out loss after the last step, nats a token",
