@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bench.aggregation import Rule
+from bench.aggregation import Aggregation, Rule
 from bench.algorithm import Algorithm
 from bench.codec import Codec
 from bench.errors import SkipError
@@ -12,10 +12,12 @@ from bench.failures import NoFailures
 from bench.pace import Workload
 from bench.participation import WaitForAll
 from bench.processes import Processes
+from bench.rendezvous import Rendezvous
 from bench.replicas import Replicas
 from bench.scenario import Scenario
 from bench.testbed import Testbed
 from bench.timeline import Timeline
+from bench.unrolled import unrolled
 from bench.verification import Hostile
 
 
@@ -51,7 +53,20 @@ class EventSimulator:
             processes = Processes(self._testbed, algorithm, replicas, steps, progress)
             processes.run()
             return self._testbed.timeline(processes.order, processes.staleness)
-        raise NotImplementedError
+        testbed = self._testbed
+        split = testbed.scenario.split
+        items = unrolled(
+            algorithm,
+            replicas,
+            steps,
+            pace=testbed.pace,
+            codec=testbed.codec,
+            local_steps_only=split.local_steps_only,
+            rule=self._rule,
+        )
+        rendezvous = Rendezvous(testbed, Aggregation(testbed.scenario, self._rule), items, progress)
+        rendezvous.run()
+        return testbed.timeline(rendezvous.schedule, [])
 
     def _check(self, algorithm: Algorithm) -> None:
         """Raises SkipError where the scenario has what workers that do not move in step know nothing of."""

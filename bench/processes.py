@@ -258,7 +258,7 @@ class Processes:
     def _count(self, worker: Worker, work: Work) -> None:
         """Work of a worker has reached the model."""
         testbed, order = self._testbed, self.order
-        testbed.count(worker.number, work.steps, work.compute, order.steps)
+        testbed.count(np.array([worker.number]), work.steps, work.compute, order.steps + 1)
         testbed.ledger.charge("codec", worker.number, work.codec)
         self._counted += work.steps
         steps = self._counted // testbed.workers

@@ -6,7 +6,7 @@ from bench.agenda import Agenda
 from bench.codec import Codec
 from bench.messages import Messages
 from bench.pace import Amount, Pace, Workload
-from bench.roster import Roster
+from bench.roster import Ints, Roster
 from bench.scenario import Scenario
 from bench.schedule import Order, Schedule
 from bench.timeline import Floats, Ledger, Timeline
@@ -61,14 +61,19 @@ class Testbed:
         seconds = self.pace.code(self._ranks[rank : rank + 1], nbytes)
         return 0.0 if seconds is None else float(seconds[0])
 
-    def count(self, rank: int, local: int, compute: float, step: int) -> None:
-        """So many `local` steps of `rank`, of so many seconds, entered the model of `step` program steps, or an attack did."""
+    def count(self, ranks: Ints, local: Amount, compute: Floats | float, step: int) -> None:
+        """Work of `ranks`, (n,), up to the program step `step` entered the model, or their attacks did.
+
+        `local` are the steps that each takes, or of all (W,), and `compute` their seconds, (n,).
+        """
         hostile = self._hostile
-        if hostile is not None and hostile.members[rank] and step >= hostile.start:
-            self.ledger.charge("discarded", rank, compute)
-            return
-        self.ledger.charge("compute", rank, compute)
-        steps, sequences = self.pace.work(self._ranks[rank : rank + 1], local)
+        if hostile is not None and step > hostile.start and hostile.members[ranks].any():
+            bad = hostile.members[ranks]  # (n,)
+            compute = np.broadcast_to(compute, ranks.shape)
+            self.ledger.charge("discarded", ranks[bad], compute[bad])
+            ranks, compute = ranks[~bad], compute[~bad]
+        self.ledger.charge("compute", ranks, compute)
+        steps, sequences = self.pace.work(ranks, local)
         self._counted_steps += steps
         self._counted_sequences += sequences
 

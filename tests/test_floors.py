@@ -17,7 +17,7 @@ FLOORS = (
     (
         *("scenario", "world", "schedule", "timeline", "downloads", "roster", "aggregation", "watch"),
         *("reduction", "pace", "clocks", "lockstep", "simulator", "delivery", "trainer"),
-        *("agenda", "messages", "testbed", "nodes", "processes", "events"),
+        *("agenda", "messages", "testbed", "nodes", "processes", "unrolled", "meetings", "rendezvous", "events"),
     ),
     ("record",),
     ("progress", "run", "job", "report", "reference", "sweep", "explain", "__main__"),
@@ -38,7 +38,7 @@ STRANGERS = {
     "agenda": ("trainer", "data", "model", "algorithm", "lockstep"),  # when anything happens, whatever it is
     "messages": ("trainer", "data", "model", "algorithm", "roster"),
     "nodes": ("trainer", "data", "model", "scenario", "roster"),
-    **dict.fromkeys(("testbed", "processes", "events"), TIMERS),
+    **dict.fromkeys(("testbed", "processes", "unrolled", "meetings", "rendezvous", "events"), TIMERS),
 } | {part: (*(TORCH_HALF if part in NUMPY_HALF else NUMPY_HALF),) for part in NUMPY_HALF + TORCH_HALF}
 
 LIGHT = (
