@@ -60,7 +60,7 @@ class EventSimulator:
             replicas,
             steps,
             pace=testbed.pace,
-            codec=testbed.codec,
+            messages=testbed.messages,
             local_steps_only=split.local_steps_only,
             rule=self._rule,
         )

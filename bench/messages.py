@@ -4,11 +4,13 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from bench.codec import Codec
 from bench.network import Paths, Transfer
 from bench.network.collectives import exchange
+from bench.replicas import Part
 
 KNOWN = 20_000
 """Messages that are kept in mind, about 1 kB each."""
@@ -22,21 +24,25 @@ class Weight:
     codec_bytes: int  # through a device's memory to encode, and again to decode
 
 
-def weight(codec: Codec, row: Tensor, encoded: bool = True) -> Weight:
-    """What one worker's payload, (1, n), weighs; a codec that changes anything reads one form and writes the other."""
-    if codec.exact or not encoded:
-        return Weight(row.nbytes, 0)
-    wire_bytes = sum(part.nbytes for part in codec.encode(row))
-    return Weight(wire_bytes, row.nbytes + wire_bytes)
-
-
 class Messages:
     """The messages between hosts of a network. A host reaches itself at once."""
 
-    def __init__(self, paths: Paths) -> None:
-        self._paths = paths
+    def __init__(self, paths: Paths, codec: Codec) -> None:
+        self._paths, self._codec = paths, codec
+        self._weights: dict[tuple[torch.Size, Part | None], Weight] = {}
         self._known: OrderedDict[tuple[int, int, float], Transfer] = OrderedDict()
         self._latency: dict[tuple[int, int], float] = {}
+
+    def weight(self, row: Tensor, part: Part | None = None, encoded: bool = True) -> Weight:
+        """What one worker's payload, (1, n), weighs, of these columns of the parameters or of all."""
+        if not encoded or self._codec.exact:
+            return Weight(row.nbytes, 0)
+        key = row.shape, part
+        if key not in self._weights:
+            wire_bytes = sum(tensor.nbytes for tensor in self._codec.encode(row))
+            # A codec that changes anything reads one form and writes the other.
+            self._weights[key] = Weight(wire_bytes, row.nbytes + wire_bytes)
+        return self._weights[key]
 
     def latency(self, source: int, target: int) -> float:
         """Seconds until a message without bytes is there."""

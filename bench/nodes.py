@@ -31,6 +31,7 @@ class Errand:
     number: int  # of all operations of the node's program that are not answered at once
     operation: Message
     work: Work = field(default_factory=Work)  # that it carries
+    nbytes: float = 0.0  # of a push, on the wire
     flows: float = np.inf  # virtual second from which on its bytes flow, once that is known
     entries: list[Entry] = field(default_factory=list)  # of the agenda
     missing: int = 1  # messages that are not there

@@ -20,9 +20,9 @@ from bench.algorithm import (
     Train,
     Wait,
 )
+from bench.errands import Errands
 from bench.errors import SkipError
 from bench.lockstep import Compute, Step
-from bench.messages import weight
 from bench.nodes import Errand, Message, Node, Server, Work, Worker
 from bench.replicas import Replicas
 from bench.roster import Ints
@@ -56,6 +56,8 @@ class Processes:
             Server(workers + number, host, algorithm.server(number, initial), published=initial)
             for number, host in enumerate(algorithm.servers(workers))
         ]
+
+        self._errands = Errands(testbed, self.order, self._workers, self._servers, self._finish)
 
     def run(self) -> None:
         """Go on until enough steps count."""
@@ -155,81 +157,38 @@ class Processes:
 
     def _send(self, node: Node, operation: Message, handle: Handle | None) -> bool:
         """Begin an errand, which takes with it what the node has done; false if it has to be encoded before."""
-        self._check(node, operation)
         testbed = self._testbed
+        self._errands.check(node, operation)
         errand = Errand(node, node.next_number(), operation)
         node.errands[errand.number] = errand
         if isinstance(operation, Push):
             errand.work = node.load()
-            codec_bytes = weight(testbed.codec, operation.payload).codec_bytes
-            if codec_bytes and isinstance(node, Worker):
-                errand.work.codec = testbed.codec_seconds(node.number, codec_bytes)
-                encoded = testbed.now + errand.work.codec
+            weight = testbed.messages.weight(operation.payload, operation.part)
+            errand.nbytes = weight.wire_bytes
+            if weight.codec_bytes and isinstance(node, Worker):
+                encoded = testbed.now + testbed.codec_seconds(node.number, weight.codec_bytes)
                 node.busy = testbed.agenda.at(encoded, node.number, partial(self._encoded, errand, handle))
                 return False
         self._depart(errand, handle)
         return True
 
-    def _check(self, node: Node, operation: Message) -> None:
-        """Raises ValueError where there is no such server or peer."""
-        if isinstance(operation, Average):
-            others = f"the rank of another worker, below {self._testbed.workers}"
-            if not isinstance(node, Worker) or operation.peer == node.number or not 0 <= operation.peer < self._testbed.workers:
-                raise ValueError(f"Average must be of a worker with {others}, got {operation.peer}")
-        elif not 0 <= operation.server < len(self._servers) or self._servers[operation.server] is node:
-            raise ValueError(f"server must be one of the {len(self._servers)} of this algorithm, got {operation.server}")
-
     def _encoded(self, errand: Errand, handle: Handle | None) -> None:
         node = errand.node
         assert isinstance(node, Worker)
-        node.since = self._testbed.now
+        now = self._testbed.now
+        errand.work.codec, node.since = now - node.since, now
         self._depart(errand, handle)
         if handle is not None:
             self._go_on(node, handle)
 
     def _depart(self, errand: Errand, handle: Handle | None) -> None:
         """An errand begins; its node waits for it where it has no `handle`."""
-        testbed, node, operation = self._testbed, errand.node, errand.operation
+        node = errand.node
         if handle is None:
             node.waits_for = errand
         else:
             node.handles[handle] = errand
-        match operation:
-            case Pull(server=server):
-                there = testbed.now + testbed.messages.latency(node.host, self._servers[server].host)
-                errand.entries = [testbed.agenda.at(there, node.number, partial(self._taken, errand))]
-            case Push(payload=payload, server=server):
-                self._transfer(errand, node.host, self._servers[server].host, weight(testbed.codec, payload).wire_bytes)
-            case Average(peer=peer) if peer in self._workers:
-                errand.missing = 2
-                for source, target in ((node.host, peer), (peer, node.host)):
-                    self._transfer(errand, source, target, self._replicas.params[:1].nbytes)
-            case Average():
-                errand.entries = [testbed.agenda.at(testbed.now, node.number, partial(self._arrived, errand))]
-
-    def _transfer(self, errand: Errand, source: int, target: int, nbytes: float) -> None:
-        """One message of an errand. Of several, the one with the most latency says when its bytes flow."""
-        testbed = self._testbed
-        transfer = testbed.messages.transfer(source, target, nbytes)
-        flows = testbed.now + transfer.latency
-        errand.flows = flows if errand.flows == np.inf else max(errand.flows, flows)
-        errand.entries.append(testbed.agenda.send(transfer, errand.node.number, partial(self._arrived, errand)))
-
-    def _taken(self, errand: Errand) -> None:
-        """The request of a pull has reached its server, which sends what it publishes."""
-        node, operation = errand.node, errand.operation
-        assert isinstance(operation, Pull)
-        server = self._servers[operation.server]
-        self.order.append(Kind.TAKEN, node.number, errand.number)
-        server.answered[node.number] = server.taken_in
-        errand.answer = server.published
-        self._transfer(errand, server.host, node.host, server.published.nbytes)
-
-    def _arrived(self, errand: Errand) -> None:
-        """One of the messages of an errand is there."""
-        errand.missing -= 1
-        if errand.over:
-            self._finish(errand)
+        self._errands.depart(errand)
 
     def _finish(self, errand: Errand) -> None:
         """An errand is over: it takes effect, and who waits for it goes on."""
@@ -295,7 +254,7 @@ class Processes:
             if worker.busy is not None:
                 testbed.agenda.cancel(worker.busy)
             for errand in worker.errands.values():
-                self._give_up(errand)
+                self._errands.give_up(errand)
             self.order.append(Kind.DROP, rank)
         alone = [
             errand
@@ -304,13 +263,9 @@ class Processes:
             if isinstance(errand.operation, Average) and errand.operation.peer in ranks
         ]
         for errand in alone:
-            self._give_up(errand)
+            self._errands.give_up(errand)
             errand.missing = 0
             self._finish(errand)
-
-    def _give_up(self, errand: Errand) -> None:
-        for entry in errand.entries:
-            self._testbed.agenda.cancel(entry)
 
     def _join(self, ranks: Ints) -> None:
         """`ranks` are back."""

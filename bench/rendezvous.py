@@ -9,9 +9,10 @@ import numpy as np
 
 from bench.agenda import Entry
 from bench.aggregation import Aggregation
-from bench.meetings import Gathering, Gossip, Ints, Meeting, Plans
+from bench.meetings import Ints, Meeting
 from bench.nodes import Work
-from bench.schedule import Recorder, Schedule
+from bench.operations import Operations
+from bench.schedule import Schedule
 from bench.testbed import Testbed
 from bench.unrolled import Await, Begin, Item, Job, RoundEnd
 
@@ -21,9 +22,9 @@ class Walker:
     """A worker that is there; up to `since` its seconds are charged, or are those of some work."""
 
     rank: int
-    cursor: int  # in the list of items: what it does, or waits for
     first: int  # operation that it takes part in
     since: float
+    cursor: int = 0  # in the list of items: what it does, or waits for
     work: Work = field(default_factory=Work)  # that nothing carries yet
     met: dict[int, Meeting] = field(default_factory=dict)  # by operations that it has not waited for yet
     waits_for: Meeting | None = None
@@ -35,39 +36,29 @@ class Rendezvous:
     """Lets each worker walk through the items of a program.
 
     Who drops out loses all work that no operation has carried when it was over. Who is back begins with the work for the next
-    operation that nobody has come to. Where an operation of all loses everybody in it, those who are there or come next begin
-    anew with the work for it.
+    operation that nobody has come to. Where an operation loses everybody in it, those who are there or come next begin anew
+    with the work for it.
     """
 
     def __init__(self, testbed: Testbed, aggregation: Aggregation, items: list[Item], progress: Callable[[int], None]) -> None:
-        workers = testbed.workers
         self._testbed, self._items, self._progress = testbed, items, progress
-        self._plans = Plans(testbed, aggregation)
-        self._places = [place for place, item in enumerate(items) if isinstance(item, Begin)]
-        self._round_places = [place for place, item in enumerate(items) if isinstance(item, RoundEnd)]
-        self._begins = [item for item in items if isinstance(item, Begin)]
+        self._operations = Operations(testbed, aggregation, [item for item in items if isinstance(item, Begin)], self)
+        self._places = [place for place, item in enumerate(items) if isinstance(item, Begin)]  # of operations
         self._rounds = [item.steps for item in items if isinstance(item, RoundEnd)]
-        self._recorder = Recorder(workers, testbed.pace.effort)
-        for begin in self._begins:
-            self._recorder.begin(begin.steps)
+        self._round_places = [place for place, item in enumerate(items) if isinstance(item, RoundEnd)]
         self._walkers: dict[int, Walker] = {}  # by rank
-        self._meetings: dict[int, dict[int, Meeting]] = {}  # of operations under way, by group, 0 where there are none
-        self._reached = -1  # the last operation that somebody has come to
-        self._over = [False] * len(self._begins)
-        self._left = len(self._begins)  # operations that are not over
-        self._walking = 0  # workers that are not at the end
-        self._passed = np.full(workers, len(self._rounds))  # (W,) ends of rounds; all, of the absent
+        self._walking = 0  # that are not at the end
+        self._passed = np.full(testbed.workers, len(self._rounds))  # (W,) ends of rounds; of the absent, all
 
     @property
     def schedule(self) -> Schedule:
-        return self._recorder.schedule
+        return self._operations.recorder.schedule
 
     def run(self) -> None:
         """Go on until all is over."""
-        testbed = self._testbed
+        testbed, events = self._testbed, 0
         self._admit(np.flatnonzero(testbed.roster.active).tolist(), 0)
-        events = 0
-        while self._walking or self._left:
+        while self._walking or self._operations.left:
             testbed.agenda.happen(self._drop, self._join)
             events += 1
             if events % 100 == 0:
@@ -80,6 +71,30 @@ class Rendezvous:
             ledger.charge("straggler_wait", rank, testbed.now - walker.since)
             ledger.charge("codec", rank, walker.work.codec)
             ledger.charge("discarded", rank, walker.work.compute)
+
+    def carried(self, begin: Begin, ranks: Ints, work: list[Work]) -> None:
+        """The work of `ranks`, (n,), of what ends with `begin`, has reached the others."""
+        testbed = self._testbed
+        testbed.count(ranks, begin.local, np.array([one.compute for one in work]), begin.step)
+        testbed.ledger.charge("codec", ranks, np.array([one.codec for one in work]))
+
+    def over(self, begin: Begin, meeting: Meeting, ranks: list[int]) -> None:
+        """A meeting is over for `ranks`, whether or not they wait for it."""
+        self._operations.close(begin.index)
+        self._resume(meeting, ranks)
+
+    def _resume(self, meeting: Meeting, ranks: list[int]) -> None:
+        """Charge the wait to those who waited; they go on."""
+        for rank in ranks:
+            walker = self._walkers.get(rank)
+            if walker is None or walker.waits_for is not meeting:
+                continue
+            for bucket, end in (*meeting.marks(rank), ("straggler_wait", self._testbed.now)):
+                if end > walker.since:
+                    self._testbed.ledger.charge(bucket, rank, end - walker.since)
+                    walker.since = end
+            walker.waits_for = None
+            self._walk(walker)
 
     def _walk(self, walker: Walker) -> None:
         """Go on, item by item, until there is something to wait for."""
@@ -101,6 +116,10 @@ class Rendezvous:
             walker.cursor += 1
         self._walking -= 1
 
+    def _next(self, walker: Walker) -> None:
+        walker.cursor += 1
+        self._walk(walker)
+
     def _compute(self, walker: Walker, job: Job) -> bool:
         testbed, rank = self._testbed, walker.rank
         local = job.local if isinstance(job.local, int) else int(job.local[rank])
@@ -113,29 +132,32 @@ class Rendezvous:
 
     def _begin(self, walker: Walker, begin: Begin) -> bool:
         """Encode what is sent, and come; or pass by what others have begun."""
-        meeting = self._meeting(walker, begin)
+        begins, index = self._operations.begins, begin.index
+        meeting = None
+        if walker.first <= index:
+            others = (other.rank for other in self._walkers.values() if other.first <= index)
+            meeting = self._operations.come(index, walker.rank, others)
         if meeting is not None:
             seconds = self._testbed.codec_seconds(walker.rank, begin.weight.codec_bytes)
-            if self._goes_on_after(walker, seconds, "codec", partial(self._come, begin=begin, meeting=meeting)):
-                self._arrive(walker, begin, meeting)
-                return True
-            return False
-        if begin.index + 1 == len(self._begins) or self._begins[begin.index + 1].steps:
+            if not self._goes_on_after(walker, seconds, "codec", partial(self._come, index=index, meeting=meeting)):
+                return False
+            self._arrive(walker, index, meeting)
+        elif index + 1 == len(begins) or begins[index + 1].steps:
             self._discard(walker)  # or the work is sent once more
         return True
 
-    def _come(self, walker: Walker, begin: Begin, meeting: Meeting) -> None:
-        self._arrive(walker, begin, meeting)
+    def _come(self, walker: Walker, index: int, meeting: Meeting) -> None:
+        self._arrive(walker, index, meeting)
         self._next(walker)
 
-    def _arrive(self, walker: Walker, begin: Begin, meeting: Meeting) -> None:
+    def _arrive(self, walker: Walker, index: int, meeting: Meeting) -> None:
         work, walker.work = walker.work, Work()
-        walker.met[begin.index] = meeting
+        walker.met[index] = meeting
         meeting.arrive(walker.rank, work)
 
     def _await(self, walker: Walker, item: Await) -> bool:
         """Go on if the operation is over, once its payloads are decoded."""
-        meeting = walker.met.get(item.index) or self._under_way(item.index, walker.rank)
+        meeting = walker.met.get(item.index) or self._operations.meeting(item.index, walker.rank)
         if meeting is None:
             return True
         if not meeting.is_over(walker.rank):
@@ -143,8 +165,9 @@ class Rendezvous:
             meeting.waiting.append(walker.rank)
             return False
         walker.met.pop(item.index, None)
-        seconds = self._testbed.codec_seconds(walker.rank, self._begins[item.index].weight.codec_bytes)
-        return self._goes_on_after(walker, seconds * meeting.payloads(walker.rank), "codec", self._next)
+        codec_bytes = self._operations.begins[item.index].weight.codec_bytes
+        seconds = self._testbed.codec_seconds(walker.rank, codec_bytes) * meeting.payloads(walker.rank)
+        return self._goes_on_after(walker, seconds, "codec", self._next)
 
     def _goes_on_after(self, walker: Walker, seconds: float, bucket: str, then: Callable[[Walker], None]) -> bool:
         """Be busy for some time, `then` go on; true, at once, if it takes none."""
@@ -162,114 +185,6 @@ class Rendezvous:
             walker.work.codec += spent
         then(walker)
 
-    def _next(self, walker: Walker) -> None:
-        walker.cursor += 1
-        self._walk(walker)
-
-    def _meeting(self, walker: Walker, begin: Begin) -> Meeting | None:
-        """Where a worker meets others in an operation; None where it does not take part."""
-        if walker.first > begin.index or self._over[begin.index]:
-            return None
-        if begin.index not in self._meetings:
-            self._meetings[begin.index] = self._convene(begin)
-            self._reached = max(self._reached, begin.index)
-        meeting = self._under_way(begin.index, walker.rank)
-        return meeting if meeting is not None and walker.rank in meeting.expected else None
-
-    def _convene(self, begin: Begin) -> dict[int, Meeting]:
-        """The meetings of an operation, by group, with those who will come."""
-        ranks = [walker.rank for walker in self._walkers.values() if walker.first <= begin.index]
-        if begin.word == "exchange":
-            return {0: Gossip(begin, set(ranks), self._testbed, self)}
-        members: dict[int, set[int]] = {}
-        for rank in ranks:
-            members.setdefault(0 if begin.groups is None else int(begin.groups[rank]), set()).add(rank)
-        return {group: Gathering(begin, expected, self._plans, self) for group, expected in members.items()}
-
-    def _under_way(self, index: int, rank: int) -> Meeting | None:
-        """The meeting of the group of a worker, if it is not over."""
-        begin = self._begins[index]
-        return self._meetings.get(index, {}).get(0 if begin.groups is None else int(begin.groups[rank]))
-
-    def carried(self, begin: Begin, ranks: Ints, work: list[Work]) -> None:
-        """The work of `ranks`, (n,), of what ends with `begin`, has reached the others."""
-        testbed = self._testbed
-        testbed.count(ranks, begin.local, np.array([one.compute for one in work]), begin.step)
-        testbed.ledger.charge("codec", ranks, np.array([one.codec for one in work]))
-
-    def over(self, begin: Begin, meeting: Meeting, ranks: list[int]) -> None:
-        """A meeting is over for `ranks`, whether or not they wait for it."""
-        self._close(begin.index)
-        self._resume(meeting, ranks)
-
-    def _resume(self, meeting: Meeting, ranks: list[int]) -> None:
-        """Charge the wait to those who waited; they go on."""
-        for rank in ranks:
-            walker = self._walkers.get(rank)
-            if walker is None or walker.waits_for is not meeting:
-                continue
-            for bucket, end in (*meeting.marks(rank), ("straggler_wait", self._testbed.now)):
-                if end > walker.since:
-                    self._testbed.ledger.charge(bucket, rank, end - walker.since)
-                    walker.since = end
-            walker.waits_for = None
-            self._walk(walker)
-
-    def _close(self, index: int) -> None:
-        """Enter an operation that is over into the schedule; if nobody is left whose work it carries, it begins anew."""
-        meetings = self._meetings[index].values()
-        if not all(meeting.closed for meeting in meetings):
-            return
-        counted = np.zeros(self._testbed.workers, bool)
-        for meeting in meetings:
-            counted[meeting.counted] = True
-        if not counted.any():
-            self._go_back(index)
-            return
-        del self._meetings[index]
-        self._over[index] = True
-        self._left -= 1
-        self._recorder.end(index, counted)
-
-    def _go_back(self, index: int) -> None:
-        """All who are there begin anew with the work for an operation."""
-        self._meetings.pop(index, None)
-        self._reached = index - 1
-        for _, walker in sorted(self._walkers.items()):
-            if walker.busy is not None:
-                self._testbed.agenda.cancel(walker.busy)
-            self._walking -= walker.cursor < len(self._items)
-            self._discard(walker)
-            self._place_at(walker, index)
-        self._walk_all(list(self._walkers))
-
-    def _discard(self, walker: Walker) -> None:
-        """What a worker has done since it sent something is lost, and the time up to now."""
-        ledger, now = self._testbed.ledger, self._testbed.now
-        ledger.charge("discarded", walker.rank, now - walker.since + walker.work.compute)
-        ledger.charge("codec", walker.rank, walker.work.codec)
-        walker.work, walker.since = Work(), now
-
-    def _place_at(self, walker: Walker, index: int) -> None:
-        """A worker is to begin with the work for the operation `index`."""
-        walker.first, walker.waits_for, walker.busy = index, None, None
-        while 0 < index < len(self._begins) and not self._begins[index].steps:
-            index -= 1
-        walker.cursor = self._places[index - 1] + 1 if index else 0
-        self._passed[walker.rank] = bisect_left(self._round_places, walker.cursor)
-        self._walking += 1
-
-    def _walk_all(self, ranks: list[int]) -> None:
-        for rank in sorted(ranks):
-            self._walk(self._walkers[rank])
-
-    def _upcoming(self) -> int:
-        """The next operation that nobody has come to."""
-        index = self._reached + 1
-        while index < len(self._begins) and (self._over[index] or index in self._meetings):
-            index += 1
-        return index
-
     def _end_rounds(self) -> None:
         """A round ends when all that are there have passed its end."""
         testbed = self._testbed
@@ -281,7 +196,7 @@ class Rendezvous:
 
     def _drop(self, ranks: Ints) -> None:
         """`ranks` are gone, and nobody waits for them."""
-        testbed, gone = self._testbed, set(ranks.tolist())
+        testbed, operations, gone = self._testbed, self._operations, set(ranks.tolist())
         testbed.ledger.fill("discarded", ranks, np.full(len(ranks), testbed.now))
         for rank in gone:
             walker = self._walkers.pop(rank)
@@ -289,32 +204,64 @@ class Rendezvous:
                 testbed.agenda.cancel(walker.busy)
             self._walking -= walker.cursor < len(self._items)
         self._passed[ranks] = len(self._rounds)
-        for index in sorted(self._meetings):
-            for meeting in list(self._meetings[index].values()):
+        for index in operations.under_way:
+            for meeting in operations.meetings(index):
                 meeting.leave(gone)
-            left = [meeting for meeting in self._meetings.get(index, {}).values() if meeting.closed]
-            if left:
-                self._close(index)
+            left = [meeting for meeting in operations.meetings(index) if meeting.closed]
+            if left and not operations.close(index):
+                self._go_back(index)
             for meeting in left:
                 self._resume(meeting, sorted(meeting.waiting))
-        index = self._upcoming()
-        if index < len(self._begins) and all(walker.first > index for walker in self._walkers.values()):
+        index = operations.upcoming()
+        if index < len(operations.begins) and all(walker.first > index for walker in self._walkers.values()):
             self._go_back(index)
         self._end_rounds()
 
+    def _go_back(self, index: int) -> None:
+        """All who are there begin anew with the work for an operation."""
+        self._operations.go_back(index)
+        for walker in self._walkers.values():
+            if walker.busy is not None:
+                self._testbed.agenda.cancel(walker.busy)
+            self._walking -= walker.cursor < len(self._items)
+            self._discard(walker)
+            self._place(walker, index)
+        self._walk_all(list(self._walkers))
+
+    def _discard(self, walker: Walker) -> None:
+        """What a worker has done since it sent something is lost, and the time up to now."""
+        ledger, now = self._testbed.ledger, self._testbed.now
+        ledger.charge("discarded", walker.rank, now - walker.since + walker.work.compute)
+        ledger.charge("codec", walker.rank, walker.work.codec)
+        walker.work, walker.since = Work(), now
+
     def _join(self, ranks: Ints) -> None:
         """`ranks` are back; if the next operation sends what was computed for the one before, they begin with that after it."""
-        index = self._upcoming()
+        begins, index = self._operations.begins, self._operations.upcoming()
         if any(walker.first <= index for walker in self._walkers.values()):
-            while index < len(self._begins) and not self._begins[index].steps:
+            while index < len(begins) and not begins[index].steps:
                 index += 1
-        if index < len(self._begins):
-            self._recorder.join(ranks, index)
+        if index < len(begins):
+            self._operations.recorder.join(ranks, index)
         self._admit(ranks.tolist(), index)
 
     def _admit(self, ranks: list[int], index: int) -> None:
         """`ranks` take part from the operation `index` on."""
         for rank in ranks:
-            self._walkers[rank] = Walker(rank, 0, index, self._testbed.now)
-            self._place_at(self._walkers[rank], index)
+            self._walkers[rank] = Walker(rank, index, self._testbed.now)
+            self._place(self._walkers[rank], index)
         self._walk_all(ranks)
+
+    def _place(self, walker: Walker, index: int) -> None:
+        """A worker is to begin with the work for the operation `index`."""
+        begins = self._operations.begins
+        walker.first, walker.waits_for, walker.busy = index, None, None
+        while 0 < index < len(begins) and not begins[index].steps:
+            index -= 1
+        walker.cursor = self._places[index - 1] + 1 if index else 0
+        self._passed[walker.rank] = bisect_left(self._round_places, walker.cursor)
+        self._walking += 1
+
+    def _walk_all(self, ranks: list[int]) -> None:
+        for rank in sorted(ranks):
+            self._walk(self._walkers[rank])

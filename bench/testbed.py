@@ -20,7 +20,7 @@ class Testbed:
         self, scenario: Scenario, workload: Workload, codec: Codec, max_virtual: float, hostile: Hostile | None
     ) -> None:
         workers, seed = scenario.workers, scenario.seed
-        self.scenario, self.codec, self.workers = scenario, codec, workers
+        self.scenario, self.workers = scenario, workers
         self.pace = Pace(scenario.fleet, scenario.jitter, workload, scenario.split, seed)
         self.ledger = Ledger(workers)
         self.roster = Roster(
@@ -33,7 +33,7 @@ class Testbed:
             seed=seed,
         )
         self.agenda = Agenda(self.roster, max_virtual)
-        self.messages = Messages(scenario.paths)
+        self.messages = Messages(scenario.paths, codec)
         self.round_end, self.round_steps = list[float](), list[int]()
         self._counted_steps = self._counted_sequences = 0
         self._hostile = hostile

@@ -7,10 +7,9 @@ from torch import Tensor
 
 from bench.aggregation import Rule
 from bench.algorithm import Algorithm, AllGather, AllReduce, Backward, Exchange, Forward, ReduceScatter, Train
-from bench.codec import Codec
 from bench.errors import SkipError
 from bench.lockstep import Compute, Shared, play
-from bench.messages import Weight, weight
+from bench.messages import Messages, Weight
 from bench.pace import Amount, Ints, Pace
 from bench.replicas import Replicas
 from bench.simulator import FORWARD
@@ -75,7 +74,7 @@ class Unrolled:
     """Reads a program, and notes what it asks of each worker."""
 
     pace: Pace
-    codec: Codec
+    messages: Messages
     replicas: Replicas
     least_steps: int
     local_steps_only: bool  # the split's
@@ -115,6 +114,7 @@ class Unrolled:
         segment, self._segment = self._segment, Segment()
         row = operation.payload[:1]
         encoded = isinstance(operation, Exchange) or (not isinstance(operation, AllGather) and operation.encoded)
+        part = None if isinstance(operation, AllGather) else operation.part
         groups = edges = None
         if isinstance(operation, Exchange):
             edges = self._edges(operation)
@@ -127,7 +127,7 @@ class Unrolled:
             local=segment.local,
             step=self._steps,
             word="exchange" if isinstance(operation, Exchange) else WORDS[type(operation)],
-            weight=weight(self.codec, row, encoded),
+            weight=self.messages.weight(row, part, encoded),
             payload_bytes=row.nbytes,
             groups=groups,
             edges=edges,
@@ -175,11 +175,11 @@ def unrolled(
     steps: int,
     *,
     pace: Pace,
-    codec: Codec,
+    messages: Messages,
     local_steps_only: bool,
     rule: Rule | None,
 ) -> list[Item]:
     """What each worker does in at least `steps` program steps, in whole rounds, and until all is over that it started."""
-    reader = Unrolled(pace, codec, replicas, steps, local_steps_only, rule is None or rule.linear)
+    reader = Unrolled(pace, messages, replicas, steps, local_steps_only, rule is None or rule.linear)
     play(algorithm.run(replicas), reader, replicas.params.shape[1])
     return reader.items

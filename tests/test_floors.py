@@ -17,7 +17,8 @@ FLOORS = (
     (
         *("scenario", "world", "schedule", "timeline", "downloads", "roster", "aggregation", "watch"),
         *("reduction", "pace", "clocks", "lockstep", "simulator", "delivery", "trainer"),
-        *("agenda", "messages", "testbed", "nodes", "processes", "unrolled", "meetings", "rendezvous", "events"),
+        *("agenda", "messages", "testbed", "nodes", "errands", "processes", "unrolled", "events"),
+        *("meetings", "gathering", "neighbours", "operations", "rendezvous"),
     ),
     ("record",),
     ("progress", "run", "job", "report", "reference", "sweep", "explain", "__main__"),
@@ -38,7 +39,8 @@ STRANGERS = {
     "agenda": ("trainer", "data", "model", "algorithm", "lockstep"),  # when anything happens, whatever it is
     "messages": ("trainer", "data", "model", "algorithm", "roster"),
     "nodes": ("trainer", "data", "model", "scenario", "roster"),
-    **dict.fromkeys(("testbed", "processes", "unrolled", "meetings", "rendezvous", "events"), TIMERS),
+    **dict.fromkeys(("testbed", "errands", "processes", "unrolled", "events"), TIMERS),
+    **dict.fromkeys(("meetings", "gathering", "neighbours", "operations", "rendezvous"), TIMERS),
 } | {part: (*(TORCH_HALF if part in NUMPY_HALF else NUMPY_HALF),) for part in NUMPY_HALF + TORCH_HALF}
 
 LIGHT = (
