@@ -10,6 +10,7 @@ from bench.aggregator import Mean
 from bench.churn import AlwaysOn
 from bench.codec import NoCodec
 from bench.devices import Device, Work, fleet
+from bench.events import EventSimulator
 from bench.failures import NoFailures
 from bench.jitter import LogNormal, NoJitter
 from bench.lanes import Lanes
@@ -100,7 +101,7 @@ def scenario(
     )
 
 
-def simulate(algorithm, world, steps, *, codec=None, resident=1.0, limit=1e9, rule=None, hostile=None):
+def simulate(algorithm, world, steps, *, codec=None, resident=1.0, limit=1e9, rule=None, hostile=None, **more):
     """The timeline of an algorithm with P parameters on a world."""
     workload = Workload(work=lambda sequences: Work(flops=1.0), sequences=1, state_bytes=STATE, resident_bytes=resident)
     shadow = Replicas(
@@ -108,8 +109,9 @@ def simulate(algorithm, world, steps, *, codec=None, resident=1.0, limit=1e9, ru
         SGD(lr=1.0, momentum=0.0),
         LearningRateSchedule(warmup=0, final=1.0, steps=steps),
     )
-    simulator = Simulator(world, workload, codec or NoCodec(), limit, rule=rule, hostile=hostile)
-    return simulator.run(algorithm, shadow, steps)
+    kind = Simulator if algorithm.lockstep == "all" else EventSimulator
+    simulator = kind(world, workload, codec or NoCodec(), limit, rule=rule, hostile=hostile)
+    return simulator.run(algorithm, shadow, steps, **more)
 
 
 def small_trainer(corpus, shape, steps, *, evaluation=20, sequences=64, lanes=2, **changes):
