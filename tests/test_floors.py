@@ -17,8 +17,7 @@ FLOORS = (
     (
         *("scenario", "world", "schedule", "timeline", "downloads", "roster", "aggregation", "watch"),
         *("reduction", "pace", "clocks", "lockstep", "simulator", "delivery", "trainer"),
-        *("agenda", "messages", "testbed", "nodes", "errands", "processes", "unrolled", "events"),
-        *("meetings", "gathering", "neighbours", "operations", "rendezvous"),
+        "events",
     ),
     ("record",),
     ("progress", "run", "job", "report", "reference", "sweep", "explain", "__main__"),
@@ -36,11 +35,7 @@ STRANGERS = {
     "reduction": ("trainer", "data", "model"),
     "clocks": ("trainer", "data", "model"),
     "lockstep": ("simulator", "trainer", "scenario", "schedule"),  # the program, and neither meaning
-    "agenda": ("trainer", "data", "model", "algorithm", "lockstep"),  # when anything happens, whatever it is
-    "messages": ("trainer", "data", "model", "algorithm", "roster"),
-    "nodes": ("trainer", "data", "model", "scenario", "roster"),
-    **dict.fromkeys(("testbed", "errands", "processes", "unrolled", "events"), TIMERS),
-    **dict.fromkeys(("meetings", "gathering", "neighbours", "operations", "rendezvous"), TIMERS),
+    "events": TIMERS,
 } | {part: (*(TORCH_HALF if part in NUMPY_HALF else NUMPY_HALF),) for part in NUMPY_HALF + TORCH_HALF}
 
 LIGHT = (
@@ -59,7 +54,6 @@ LIGHT = (
     "reduction",
     "pace",
     "clocks",
-    "agenda",
     "record",
     "explain",
     "sweep",

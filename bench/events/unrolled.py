@@ -8,8 +8,8 @@ from torch import Tensor
 from bench.aggregation import Rule
 from bench.algorithm import Algorithm, AllGather, AllReduce, Backward, Exchange, Forward, ReduceScatter, Train
 from bench.errors import SkipError
+from bench.events.messages import Messages, Weight
 from bench.lockstep import Compute, Shared, play
-from bench.messages import Messages, Weight
 from bench.pace import Amount, Ints, Pace
 from bench.replicas import Replicas
 from bench.simulator import FORWARD
