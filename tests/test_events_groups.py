@@ -273,6 +273,17 @@ def test_who_is_back_gets_what_others_wait_for():
     assert buckets(timeline, 0) == {"compute": 18, "straggler_wait": 2, "bandwidth": 1 + 4}
 
 
+def test_who_is_back_between_two_parts_of_a_gradient_begins_with_the_next_step():
+    # Alone, rank 0 needs 1 s for a step, 3 ms to encode and as much to decode each of two parts: its ninth is computed at
+    # 8 * 1.012 + 1 = 9.096 s, and it encodes the first part when rank 1 has its state, at 9.0975.
+    churn = Scripted({1: [0.5, 0.5975]})
+    timeline = simulate(Loose(BucketedDDP()), scenario(2, churn=churn), steps=10, codec=BF16())
+    assert counted(timeline) == ["10"] * 18 + ["11"] * 2
+    assert timeline.schedule[18].joined.tolist() == [False, True]
+    # Both parts of the ninth are rank 0's alone, and it waits for nobody.
+    assert timeline.round_end[8] == pytest.approx(9 * 1.012)
+
+
 def test_what_a_group_computes_meanwhile_hides_what_it_sends():
     timeline = simulate(Mixed((1, "S", 6, "w")), scenario(4, speeds=(1.0, 1.0, 2.0, 2.0)), steps=8)
     # A pair's 2800 bytes are there in 2.8 s, while six steps follow. After a seventh they are sent again, and waited for.
