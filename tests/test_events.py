@@ -98,6 +98,43 @@ def test_a_push_is_encoded_and_a_pull_is_not():
     assert buckets(timeline, 1) == {"compute": 2, "latency": 3, "bandwidth": 8 + 4, "codec": 0.012}
 
 
+def test_part_of_the_parameters_is_pulled_and_a_push_may_travel_as_it_is():
+    part = Layout.plain(P).parts(4)[0]
+
+    @dataclass(frozen=True)
+    class Quarter(Async):
+        def run(self, replicas):
+            while True:
+                assert (yield Pull(part=part)).shape == (1, P // 4)
+                yield Train(1)
+                yield Push(part.of(replicas.params), part, encoded=False)
+
+        def server(self, number, params):
+            while True:
+                yield Receive(params)
+
+    timeline = simulate(Quarter(), scenario(2, speeds=(100.0, 1.0)), steps=1, codec=BF16())
+    # A quarter of 4000 bytes each way, twice, and no time to encode it.
+    assert timeline.virtual_seconds == pytest.approx(2 * (1 + 1 + 1))
+    assert timeline.sent.tolist() == pytest.approx([2000, 2000])
+
+
+def test_an_arrival_tells_which_server_it_is_from():
+    told = []
+
+    class Telling(Relayed):
+        def server(self, number, params):
+            while True:
+                arrival = yield Receive(params)
+                told.append((number, arrival.sender, arrival.server, arrival.steps))
+                if number == 1:
+                    yield Push(arrival.payload, server=0)
+
+    simulate(Telling(), scenario(2, speeds=(1.0, 40.0)), steps=3)
+    # The first push of rank 0 is there at 1 s and is passed on until 5 s.
+    assert told == [(1, 0, None, 1), (0, 3, 1, 1), (1, 0, None, 1)]
+
+
 def test_what_is_encoded_when_the_run_ends_is_lost():
     # Rank 0 counts its second step at 20.012 s. Rank 1 has pulled at 5 s, trained until 20.009 and is still encoding.
     timeline = simulate(Async(), scenario(2, speeds=(10.0, 15.009), **FAR), steps=1, codec=BF16())

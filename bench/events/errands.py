@@ -73,8 +73,8 @@ class Errands:
         server = self._servers[operation.server]
         self._order.append(Kind.TAKEN, node.number, errand.number)
         server.answered[node.number] = server.taken_in
-        errand.answer = server.published
-        self._transfer(errand, server.host, node.host, server.published.nbytes)
+        errand.answer = server.published if operation.part is None else operation.part.of(server.published)
+        self._transfer(errand, server.host, node.host, errand.answer.nbytes)
 
     def _arrived(self, errand: Errand) -> None:
         """One of its messages is there."""

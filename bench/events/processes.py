@@ -53,7 +53,7 @@ class Processes:
         self._workers: dict[int, Worker] = {}  # that are there, by rank
         initial = replicas.params[:1].clone()  # (1, P)
         self._servers = [
-            Server(workers + number, host, algorithm.server(number, initial), published=initial)
+            Server(workers + number, host, algorithm.server(number, initial), place=number, published=initial)
             for number, host in enumerate(algorithm.servers(workers))
         ]
 
@@ -163,7 +163,7 @@ class Processes:
         node.errands[errand.number] = errand
         if isinstance(operation, Push):
             errand.work = node.load()
-            weight = testbed.messages.weight(operation.payload, operation.part)
+            weight = testbed.messages.weight(operation.payload, operation.part, operation.encoded)
             errand.nbytes = weight.wire_bytes
             if weight.codec_bytes and isinstance(node, Worker):
                 encoded = testbed.now + testbed.codec_seconds(node.number, weight.codec_bytes)
