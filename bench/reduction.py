@@ -1,5 +1,6 @@
 """Reductions in the air, and the clock that moves them: phases end, members drop out, what is broken begins anew."""
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -30,6 +31,7 @@ class Reduction:
     codec: Floats | None  # None where there was nothing to encode or decode
     hostile: Ints  # of the senders, whose work is an attack
     begun: float  # virtual seconds: when it began,
+    cleared: float = np.nan  # when all that began before it was over,
     tried: float = np.nan  # when its last try did,
     over: float = np.nan  # and when it was over
     latency: float = np.nan  # seconds, of its last try
@@ -80,7 +82,8 @@ class Links(Protocol):
 class Air:
     """Everything that is under way on the links at one virtual second.
 
-    It alone moves the clock of the roster while workers take part, so who drops out leaves all that it is in at that second.
+    Reductions follow each other, as the collectives of one communicator do: they have the same connections. It alone moves the
+    clock of the roster while workers take part, so who drops out leaves all that it is in at that second.
     What it did and the ledger does not hold yet is then discarded: its work counts if the reduction that carries it is over.
     """
 
@@ -88,14 +91,25 @@ class Air:
         self._roster, self._ledger, self._links = roster, ledger, links
         # Members and links of the last plans, and these by what they carry.
         self._known: tuple[Ints, Floats, dict[tuple[str, float], Plan]] | None = None
-        self._flying: dict[int, tuple[Reduction, Plan, Ints]] = {}  # by transfer number; what follows, and whom it needs
+        self._flying: tuple[int, Reduction, Plan, Ints] | None = None  # transfer number, what follows, and whom it needs
+        self._queue: deque[Reduction] = deque()
 
     def begin(self, reduction: Reduction) -> None:
-        """Start `reduction` now, alone or beside others."""
+        """Start `reduction` now, or when those before it are over."""
+        self._queue.append(reduction)
+        self._next()
+
+    def _next(self) -> None:
+        """Start what has waited longest and is not lost, if nothing is in the way."""
+        while self._queue and self._flying is None:
+            reduction = self._queue.popleft()
+            if not reduction.lost:
+                reduction.cleared = self._roster.now
+                self._try(reduction)
+
+    def _try(self, reduction: Reduction) -> None:
         phases = self._planned(reduction.word, reduction.members, reduction.nbytes)
         arithmetic = self._links.arithmetic(reduction.word, reduction.members, reduction.payload_bytes)
-        for number in self._flying:
-            self._lay(number)
         reduction.ghosts = reduction.ghosts[:0]
         reduction.tried = self._roster.now
         reduction.latency = sum(transfer.latency for transfer in phases)
@@ -110,7 +124,7 @@ class Air:
 
     def happen(self, until: float = np.inf) -> None:
         """Move on to the next change of what is in the air, or to the second `until` if nothing is or none comes before."""
-        if not self._flying and self._roster.apart:
+        if self._flying is None and self._roster.apart:
             # Nobody's drop changes anything on the links: all of them at once.
             self._drop(until)
             self._roster.advance(until)
@@ -124,8 +138,9 @@ class Air:
         if unmoved and not ended and at < until:
             return  # whoever dropped out can be seen to when something ends
         self._drop(np.nextafter(at, -np.inf))
-        for number in ended:
-            self._next_phase(*self._flying.pop(number))
+        if self._flying and self._flying[0] in ended:
+            self._next_phase(*self._flying[1:])
+            self._next()
         self._drop(at)  # after what ended at the same second
 
     def ban(self, ranks: Ints) -> None:
@@ -136,9 +151,10 @@ class Air:
 
     def _unmoved(self, at: float) -> bool:
         """Whether nothing on the links changes by who drops out up to the second `at`: nobody needs to look at each of them."""
-        if not self._roster.apart or len(self._flying) > 1:
+        if not self._roster.apart:
             return False
-        [(reduction, _, needs)] = self._flying.values()
+        assert self._flying is not None
+        _, reduction, _, needs = self._flying
         return not len(needs) and self._roster.drops_by(at) < len(reduction.senders)
 
     def _planned(self, word: str, members: Ints, nbytes: float) -> Plan:
@@ -153,8 +169,9 @@ class Air:
 
     def _next_phase(self, reduction: Reduction, phases: Plan, needs: Ints) -> None:
         if phases:
-            self._flying[self._roster.fluid.start(phases[0])] = reduction, phases[1:], needs
+            self._flying = self._roster.fluid.start(phases[0]), reduction, phases[1:], needs
             return
+        self._flying = None
         reduction.over = self._roster.now
         if reduction.codec is not None:
             self._ledger.charge("codec", reduction.senders, reduction.codec)
@@ -173,23 +190,28 @@ class Air:
     def _lose(self) -> None:
         """Those who are no longer there leave all that is in the air."""
         active = self._roster.active
-        for number, (reduction, _, needs) in list(self._flying.items()):
-            if not reduction.keep(active):
-                continue
-            if reduction.lost or not active[needs].all():
-                self._roster.fluid.cancel(number)
-                del self._flying[number]
-                if not reduction.lost:
-                    self.begin(reduction)
-            elif not self._roster.apart or len(self._flying) > 1:
-                self._lay(number)
+        for waiting in self._queue:
+            waiting.keep(active)
+        if self._flying is None:
+            return
+        number, reduction, _, needs = self._flying
+        if not reduction.keep(active):
+            return
+        if reduction.lost or not active[needs].all():
+            self._roster.fluid.cancel(number)
+            self._flying = None
+            if not reduction.lost:
+                self._try(reduction)
+            self._next()
+        elif not self._roster.apart:
+            self._lay()
 
-    def _lay(self, number: int) -> None:
-        """Take the ghosts off the links of a flight: who comes back must not meet on its line what it no longer sends."""
-        reduction, phases, needs = self._flying[number]
-        if len(reduction.ghosts):
-            fluid, workers = self._roster.fluid, len(self._roster.active)
-            links = np.concatenate([reduction.ghosts, workers + reduction.ghosts])
-            fluid.spare(number, links)
-            self._flying[number] = reduction, tuple(phase.without(links, fluid.capacity) for phase in phases), needs
-            reduction.ghosts = reduction.ghosts[:0]
+    def _lay(self) -> None:
+        """Take the ghosts off the links of the flight: who comes back must not meet on its line what it no longer sends."""
+        assert self._flying is not None
+        number, reduction, phases, needs = self._flying
+        fluid, workers = self._roster.fluid, len(self._roster.active)
+        links = np.concatenate([reduction.ghosts, workers + reduction.ghosts])
+        fluid.spare(number, links)
+        self._flying = number, reduction, tuple(phase.without(links, fluid.capacity) for phase in phases), needs
+        reduction.ghosts = reduction.ghosts[:0]

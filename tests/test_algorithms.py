@@ -9,7 +9,7 @@ import torch
 import yaml
 from worlds import scenario, simulate, small_trainer
 
-from bench.algorithm import AllReduce, Backward, Train
+from bench.algorithm import AllReduce, Backward, Forward, Handle, ReduceScatter, Start, Train, Wait
 from bench.build import build
 from bench.data import Synthetic
 from bench.model import Shape
@@ -45,23 +45,41 @@ def replicas(workers, parameters, device):
     return Replicas(torch.ones(workers, parameters, device=device), optimizer, schedule)
 
 
+def answers(program, gradients, count):
+    """The first `count` operations of a program of all workers, each answered: `gradients(step)`, (W, P), means of payloads."""
+    answer, step, in_the_air = None, 0, {}
+    for _ in range(count):
+        operation = program.send(answer)
+        yield operation
+        match operation:
+            case Train() | Forward():
+                answer = None
+                step += isinstance(operation, Forward)
+            case Backward():
+                step += operation.part is None
+                answer = gradients(step) if operation.part is None else operation.part.of(gradients(step))
+            case Start():
+                answer = Handle()
+                in_the_air[answer] = operation.operation
+            case Wait():
+                answer = in_the_air.pop(operation.handle).payload.mean(0, keepdim=True)
+            case _:
+                answer = operation.payload.mean(0, keepdim=True)
+
+
+def seeded(step):
+    return torch.randn(3, 10, generator=torch.Generator().manual_seed(step))
+
+
 def test_shadow_and_real_tensors_yield_the_same_operations(algorithm):
     def words(device):
         found = []
-        program = algorithm.run(replicas(3, 10, device))
-        answer = None
-        for _ in range(12):
-            operation = program.send(answer)
-            match operation:
-                case Train():
-                    answer = None
-                    found.append(operation.steps)
-                case Backward():
-                    answer = torch.ones(3, 10, device=device)
-                    found.append("backward")
-                case AllReduce():
-                    answer = operation.payload[:1]
-                    found.append((tuple(operation.payload.shape), operation.payload.dtype))
+        gradients = torch.ones(3, 10, device=device)
+        for operation in answers(algorithm.run(replicas(3, 10, device)), lambda step: gradients, 60):
+            moved = operation.operation if isinstance(operation, Start) else operation
+            payload = getattr(moved, "payload", None)
+            sent = None if payload is None else (tuple(payload.shape), payload.dtype)
+            found.append((type(operation), type(moved), getattr(moved, "part", None), getattr(moved, "steps", None), sent))
         return found
 
     assert words("meta") == words("cpu")
@@ -86,16 +104,26 @@ def test_a_run_in_both_interpreters_repeats_bit_for_bit(algorithm):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if preset(name).identical_replicas])
 def test_replicas_declared_identical_are_identical_after_every_step(name):
-    algorithm = preset(name)
     everybody = replicas(3, 10, "cpu")
-    program = algorithm.run(everybody)
-    operation = next(program)
-    for step in range(6):
-        if isinstance(operation, Backward):
+    begun = everybody.params.clone()
+    for operation in answers(preset(name).run(everybody), seeded, 60):
+        if isinstance(operation, Forward | Backward):
             assert torch.equal(everybody.params, everybody.params[:1].expand(3, -1))
-            operation = program.send(torch.randn(3, 10, generator=torch.Generator().manual_seed(step)))
-        else:
-            operation = program.send(operation.payload.mean(0, keepdim=True))
+    assert not torch.equal(everybody.params, begun)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if preset(name).identical_replicas])
+def test_what_is_declared_linear_in_the_gradients_is(name):
+    def sent(gradients):
+        operations = answers(preset(name).run(replicas(3, 10, "cpu")), gradients, 60)
+        moved = [operation.operation if isinstance(operation, Start) else operation for operation in operations]
+        return [operation.payload.clone() for operation in moved if isinstance(operation, AllReduce | ReduceScatter)]
+
+    one, other = sent(seeded), sent(lambda step: seeded(1000 + step))
+    both = sent(lambda step: 2 * seeded(step) - 3 * seeded(1000 + step))
+    assert len(both) >= 2
+    close = [torch.allclose(c, 2 * a - 3 * b, atol=1e-5) for a, b, c in zip(one, other, both, strict=True)]
+    assert all(close) is preset(name).linear
 
 
 def test_local_sgd_with_sync_every_one_and_plain_sgd_is_ddp():
