@@ -206,6 +206,9 @@ class Simulator:
         """
         ranks = self._present()  # (n,)
         able = ~segment.void[ranks]
+        heard = self._scenario.participation.heard(self._scenario.seed, ranks, started.index)
+        if heard is not None and (able & heard).any():
+            able &= heard
         compute = self._seconds(ranks, segment)
         encode = self._pace.code(ranks, started.codec_bytes)
         ready = self._clocks.busy[ranks]
