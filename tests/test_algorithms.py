@@ -126,6 +126,16 @@ def test_what_is_declared_linear_in_the_gradients_is(name):
     assert all(close) is preset(name).linear
 
 
+def test_diloco_that_never_starts_is_ddp():
+    corpus = Synthetic(tokens=5000, branches=4, source_seed=0).corpus(32)
+    params = []
+    for algorithm in (preset("ddp"), type(preset("diloco"))(sync_every=5, outer_lr=0.7, outer_momentum=0.9, start=10)):
+        trainer = small_trainer(corpus, SHAPE, 10)
+        trainer.run(algorithm, simulate(algorithm, scenario(3), steps=10).schedule)
+        params.append(trainer.replicas.params[0])
+    torch.testing.assert_close(params[0], params[1], rtol=1e-4, atol=1e-5)  # the joint batch is one sum, the mean another
+
+
 def test_local_sgd_with_sync_every_one_and_plain_sgd_is_ddp():
     corpus = Synthetic(tokens=5000, branches=4, source_seed=0).corpus(32)
     rows = []
