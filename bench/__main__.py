@@ -1,7 +1,6 @@
 """python -m bench: one job or, with -m or +sweep=NAME, many. Composes conf, runs, records a row, prints six lines."""
 
 import os
-import platform
 import re
 import shlex
 import signal
@@ -14,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from bench import sweep
+from bench import resolvers, sweep
 from bench.churn.tables import with_recording
 from bench.devices.tables import with_fleet
 from bench.errors import ConfError, FarbenchError
@@ -30,7 +29,7 @@ from bench.report import six_lines
 def job(config: DictConfig) -> None:
     """Runs one composed job. A failure is told in one line; it ends a single run, and a sweep goes on without it."""
     # Here, not at import: a launcher may run this function in a process of its own.
-    OmegaConf.register_new_resolver("python_version", platform.python_version, replace=True)
+    resolvers.register()
     in_sweep = HydraConfig.get().mode is RunMode.MULTIRUN
     number = int(HydraConfig.get().job.num) if in_sweep else 0
     try:

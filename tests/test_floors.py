@@ -19,7 +19,7 @@ FLOORS = (
         *("reduction", "pace", "clocks", "lockstep", "simulator", "delivery", "trainer"),
     ),
     ("record",),
-    ("progress", "run", "job", "report", "reference", "sweep", "explain", "__main__"),
+    ("progress", "run", "job", "report", "reference", "sweep", "explain", "resolvers", "__main__"),
 )
 """Bottom to top. Modules of one floor may import each other, save across the halves, and never in a circle."""
 
