@@ -64,7 +64,7 @@ def _row(config: DictConfig, number: int, in_sweep: bool) -> Row:
     progress = Progress(conf["progress"], place)
     if type(conf["json"]) is not bool:
         raise ConfError(f"json must be true or false, got {conf['json']!r}")
-    row = Job(conf, names, _command(overrides)).row(progress)
+    row = Job(conf, names, _command(overrides, choices.get("sweep"))).row(progress)
     path = Path(conf["results"]) / "runs" / f"{row['key']}.json"
     if row["status"] == "error":
         raise FarbenchError(f"{row['reason']}; recorded in {path}, and tried again when its command is repeated")
@@ -117,12 +117,13 @@ def _short(names: dict[str, str], overrides: list[str]) -> str:
     return " ".join((names["scenario"], names["algorithm"], *varied))
 
 
-def _command(overrides: list[str]) -> str:
-    """The command that repeats this job anywhere."""
+def _command(overrides: list[str], named_sweep: str | None) -> str:
+    """The command that repeats this job anywhere; with the settings that a sweep's own file has."""
     # Hydra hands overrides on with their blanks escaped; it reads them as well without.
     texts = [text.replace("\\ ", " ") for text in overrides]
     kept = [text for text in texts if re.split(r"[.@=]", text.lstrip("+~"))[0] not in PATHS_AND_PLACES]
-    return shlex.join(["python", "-m", "bench", *kept])
+    sweeps = [f"+sweep={named_sweep}", "hydra.mode=RUN"] if named_sweep else []
+    return shlex.join(["python", "-m", "bench", *sweeps, *kept])
 
 
 if __name__ == "__main__":
