@@ -65,7 +65,8 @@ class Clocks:
             ("straggler_wait", reduction.begun),
             ("discarded", reduction.tried),
             ("latency", reduction.tried + reduction.latency),
-            ("aggregation", reduction.tried + reduction.latency + reduction.arithmetic),
+            ("codec", reduction.tried + reduction.latency + reduction.recoding),
+            ("aggregation", reduction.tried + reduction.latency + reduction.recoding + reduction.arithmetic),
             ("bandwidth", reduction.over),
         ):
             if end > passed:
