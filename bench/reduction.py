@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.network import Plan
+from bench.pace import Coding
 from bench.roster import Roster
 from bench.timeline import Ledger
 
@@ -35,7 +36,9 @@ class Reduction:
     tried: float = np.nan  # when its last try did,
     over: float = np.nan  # and when it was over
     latency: float = np.nan  # seconds, of its last try
+    recoding: float = np.nan  # seconds, of its last try
     arithmetic: float = np.nan  # seconds, of its last try
+    coding: Coding | None = None  # None where payloads travel as they are
     ghosts: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  # who has left it, and is on its links still
 
     @property
@@ -66,15 +69,19 @@ class Reduction:
 class Links(Protocol):
     """What a reduction asks of the links."""
 
-    def plan(self, word: str, members: Ints, nbytes: float, capacity: Floats) -> Plan:
+    def plan(self, word: str, members: Ints, nbytes: float, capacity: Floats, coding: Coding | None) -> Plan:
         """Its activities among `members`, (n,), on links of `capacity`, (L,)."""
+        ...
+
+    def recoding(self, word: str, members: Ints, coding: Coding | None) -> Plan:
+        """What they then decode and encode again before everybody gets it, as a phase that is all latency."""
         ...
 
     def arithmetic(self, word: str, members: Ints, payload_bytes: float) -> Plan:
         """What they then compute, as a phase that is all latency; none for a sum."""
         ...
 
-    def needs(self, members: Ints) -> Ints:
+    def needs(self, members: Ints, coding: Coding | None) -> Ints:
         """Those without whom the others cannot go on with it: they begin it anew."""
         ...
 
@@ -90,7 +97,7 @@ class Air:
     def __init__(self, roster: Roster, ledger: Ledger, links: Links) -> None:
         self._roster, self._ledger, self._links = roster, ledger, links
         # Members and links of the last plans, and these by what they carry.
-        self._known: tuple[Ints, Floats, dict[tuple[str, float], Plan]] | None = None
+        self._known: tuple[Ints, Floats, dict[tuple[str, float, Coding | None], Plan]] | None = None
         self._flying: tuple[int, Reduction, Plan, Ints] | None = None  # transfer number, what follows, and whom it needs
         self._queue: deque[Reduction] = deque()
 
@@ -108,13 +115,15 @@ class Air:
                 self._try(reduction)
 
     def _try(self, reduction: Reduction) -> None:
-        phases = self._planned(reduction.word, reduction.members, reduction.nbytes)
+        phases = self._planned(reduction)
+        recoding = self._links.recoding(reduction.word, reduction.members, reduction.coding)
         arithmetic = self._links.arithmetic(reduction.word, reduction.members, reduction.payload_bytes)
         reduction.ghosts = reduction.ghosts[:0]
         reduction.tried = self._roster.now
         reduction.latency = sum(transfer.latency for transfer in phases)
+        reduction.recoding = sum(transfer.latency for transfer in recoding)
         reduction.arithmetic = sum(transfer.latency for transfer in arithmetic)
-        self._next_phase(reduction, phases + arithmetic, self._links.needs(reduction.members))
+        self._next_phase(reduction, phases + recoding + arithmetic, self._links.needs(reduction.members, reduction.coding))
 
     def advance(self, to: float) -> None:
         """Let everything up to the second `to` happen."""
@@ -157,15 +166,16 @@ class Air:
         _, reduction, _, needs = self._flying
         return not len(needs) and self._roster.drops_by(at) < len(reduction.senders)
 
-    def _planned(self, word: str, members: Ints, nbytes: float) -> Plan:
-        """The plan for these members on the links as they are: one made before, where nothing has changed since."""
+    def _planned(self, reduction: Reduction) -> Plan:
+        """The plan for its members on the links as they are: one made before, where nothing has changed since."""
+        word, members, nbytes, coding = reduction.word, reduction.members, reduction.nbytes, reduction.coding
         capacity, known = self._roster.fluid.capacity, self._known
         if known is None or known[1] is not capacity or not np.array_equal(known[0], members):
             known = self._known = members, capacity, {}
         plans = known[2]
-        if (word, nbytes) not in plans:
-            plans[word, nbytes] = self._links.plan(word, members, nbytes, capacity)
-        return plans[word, nbytes]
+        if (word, nbytes, coding) not in plans:
+            plans[word, nbytes, coding] = self._links.plan(word, members, nbytes, capacity, coding)
+        return plans[word, nbytes, coding]
 
     def _next_phase(self, reduction: Reduction, phases: Plan, needs: Ints) -> None:
         if phases:

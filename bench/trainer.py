@@ -11,10 +11,11 @@ from torch import Tensor
 
 from bench.adversary import Adversary
 from bench.aggregator import Aggregator
-from bench.algorithm import Algorithm, AllGather, Backward, Train
+from bench.algorithm import Algorithm, AllGather, Backward, Exchange, Train
 from bench.codec import Codec
 from bench.data import Corpus
 from bench.delivery import Delivery
+from bench.feedback import Feedback, NoFeedback
 from bench.lanes import Lanes
 from bench.lockstep import Compute, Shared, play
 from bench.model import GPT
@@ -63,6 +64,7 @@ class Trainer:
         optimizer: Optimizer,
         lr_schedule: LearningRateSchedule,
         codec: Codec,
+        feedback: Feedback | None = None,
         aggregator: Aggregator,
         adversary: Adversary,
         evaluation: Evaluation,
@@ -73,6 +75,7 @@ class Trainer:
     ) -> None:
         self._model, self._corpus, self._optimizer, self._lr_schedule = model, corpus, optimizer, lr_schedule
         self._codec, self._aggregator, self._adversary, self._evaluation = codec, aggregator, adversary, evaluation
+        self._feedback = feedback or NoFeedback()
         self._seed, self._stack, self._lanes, self._device = seed, stack, lanes, device
         self._held_out = corpus.evaluation(evaluation.sequences, model.shape.context).to(device)  # (B, T+1)
 
@@ -91,13 +94,13 @@ class Trainer:
         self._answer = torch.empty(0)  # gradients of the last step that went without an update, (W, P) or (1, P)
         self._counted_before: set[int] = set()
         workers, effort = schedule.workers, schedule.effort
-        self._delivery = Delivery(self._codec, self._aggregator, self._adversary, self._seed, workers)
+        layout = Layout(self._model.tensors)
+        self._delivery = Delivery(self._codec, self._feedback, self._aggregator, self._adversary, self._seed, workers, layout)
         self._sequences = effort.sequences(self._model.shape.batch, workers)  # (W,) a step
         self._batches = np.zeros(workers, np.int64)  # (W,) that each has had, or would have had
         self._behind = np.zeros(workers, np.int64)  # (W,) sequences behind what each sends next
         copies = 1 if algorithm.identical_replicas else workers
         initial = self._model.initial(self._seed).to(self._device)
-        layout = Layout(self._model.tensors)
         self.replicas = Replicas(initial.repeat(copies, 1), self._optimizer, self._lr_schedule, layout)
         # The mean of gradients is the gradient of the joint batch: no need to keep one for each worker.
         self._may_join = algorithm.identical_replicas and algorithm.linear and self._delivery.plain and effort.uniform
@@ -128,12 +131,13 @@ class Trainer:
         index, self._begun = self._begun, self._begun + 1
         if isinstance(operation, AllGather):
             return payload.clone()
+        assert not isinstance(operation, Exchange), "the Simulator has no schedule for this"
         if self._joint:
             assert len(payload) == 1, "an algorithm whose replicas are identical must reduce what Backward answered"
             return payload.clone()
         ranks = _ranks(counted)
         weights = torch.from_numpy(self._behind[ranks]).to(payload.device)  # (n,)
-        return self._delivery.deliver(payload, ranks, weights, index, self._taken)
+        return self._delivery.deliver(operation, ranks, weights, index, self._taken)
 
     def wait(self, started: Tensor) -> Tensor:
         """The schedule knew when the reduction began who would count."""
@@ -213,6 +217,7 @@ class Trainer:
 
     def _welcome(self, counted: list[int], joined: list[int]) -> None:
         """Those who came back have downloaded the optimizer state of one that counted last time, or at least stayed."""
+        self._delivery.forget(joined)
         idle = self._delivery.idle(self._taken)  # their optimizer has never stepped
         stayed = [rank for rank in counted if rank not in joined and not idle[rank]]
         fresh = [rank for rank in stayed if rank in self._counted_before] or stayed

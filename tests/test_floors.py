@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "bench"
 
 NUMPY_HALF = ("network", "devices", "jitter", "churn", "failures", "recovery", "participation", "split", "verification")
-TORCH_HALF = ("optimizer", "replicas", "codec", "aggregator", "adversary", "model", "data", "lanes")
+TORCH_HALF = ("optimizer", "replicas", "codec", "feedback", "aggregator", "adversary", "model", "data", "lanes")
 FLOORS = (
     ("", "units", "seeds", "errors", "mixture", "build", "memory"),  # "" is bench/__init__.py
     NUMPY_HALF + TORCH_HALF,
