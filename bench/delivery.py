@@ -82,9 +82,12 @@ class Delivery:
         among = mixing[np.ix_(ranks, ranks)]  # (n, n)
         np.fill_diagonal(among, 0)
         own = 1 - among.sum(1, keepdims=True)  # (n, 1)
-        received = self._received(payload, np.array(ranks, np.int64), np.zeros(len(ranks), np.int64), index, steps)  # (n, P)
+        travels = among.any(0)
+        senders = np.array(ranks, np.int64)[travels]  # (m,)
+        received = self._received(payload, senders, np.zeros_like(senders), index, steps)  # (m, P)
+        others = torch.from_numpy(among[:, travels]).to(payload)  # (n, m)
         answer = payload.clone()
-        answer[ranks] = torch.from_numpy(own).to(payload) * payload[ranks] + torch.from_numpy(among).to(payload) @ received
+        answer[ranks] = torch.from_numpy(own).to(payload) * payload[ranks] + others @ received
         return answer
 
     def _received(self, payload: Tensor, ranks: NDArray[np.int64], groups: NDArray[np.int64], index: int, steps: int) -> Tensor:
@@ -96,7 +99,7 @@ class Delivery:
             last = self._heard(payload.shape[1], ranks[own][bad[own]])
             liars = torch.from_numpy(bad[own]).to(sent.device)
             sent[own] = self._adversary.attack(sent[own], liars, last, self._draw(index, int(group)))
-        return self._codec.decode(self._codec.encode(sent))
+        return self._codec.decode(self._codec.encode(sent)) if len(ranks) else sent
 
     def _draw(self, index: int, group: int) -> int:
         """What seeds the randomness of a group in the reduction `index`."""
