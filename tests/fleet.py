@@ -88,3 +88,9 @@ def batch(rank, step):
 def distance(ours, plain):
     """The largest difference of a parameter, relative to the largest parameter."""
     return float((ours - plain).abs().max() / plain.abs().max())
+
+
+def group_means(rows, groups):
+    """The mean of each row's group, (W, P), of real rows or shadows."""
+    together = torch.from_numpy(groups[:, None] == groups).to(rows)  # (W, W)
+    return together @ rows / together.sum(1, keepdim=True)
