@@ -58,7 +58,7 @@ class Fleet:
         module = self.modules[rank]
         module.zero_grad()
         module(batch(rank, step)).backward()
-        return torch.cat([part.grad.flatten() for part in module.vector()])  # (P,)
+        return module.gradient()  # (P,)
 
     def step(self, rank, step, gradient):
         """One optimizer step along a flat gradient, (P,)."""
