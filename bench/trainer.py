@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bench.adversary import Adversary
 from bench.aggregator import Aggregator
-from bench.algorithm import Algorithm, AllGather, Backward, Exchange, Train
+from bench.algorithm import Algorithm, AllGather, AllReduce, Backward, Exchange, Train
 from bench.codec import Codec
 from bench.data import Corpus
 from bench.delivery import Delivery
@@ -22,6 +22,8 @@ from bench.model import GPT
 from bench.optimizer import LearningRateSchedule, Optimizer
 from bench.replicas import Layout, Replicas
 from bench.schedule import Mask, Schedule
+
+Groups = NDArray[np.int64]
 
 
 @dataclass
@@ -94,6 +96,8 @@ class Trainer:
         self._answer = torch.empty(0)  # gradients of the last step that went without an update, (W, P) or (1, P)
         self._counted_before: set[int] = set()
         workers, effort = schedule.workers, schedule.effort
+        self._in_groups = algorithm.lockstep == "groups"  # then no reduction brings all replicas together
+        self._groups: Groups = np.arange(workers)  # (W,) in which the workers met last
         layout = Layout(self._model.tensors)
         self._delivery = Delivery(self._codec, self._feedback, self._aggregator, self._adversary, self._seed, workers, layout)
         self._sequences = effort.sequences(self._model.shape.batch, workers)  # (W,) a step
@@ -126,17 +130,23 @@ class Trainer:
         return self._answer
 
     def start(self, operation: Shared) -> Tensor:
-        """What everybody receives: each counted payload as it is now and as it comes out of the codec, aggregated; (1, n)."""
+        """What everybody receives: each counted payload as it is now and as it comes out of the codec, aggregated.
+
+        (1, n); where workers receive different things, (W, n).
+        """
         payload, counted = operation.payload, self._schedule[self._begun].counted
         index, self._begun = self._begun, self._begun + 1
         if isinstance(operation, AllGather):
             return payload.clone()
-        assert not isinstance(operation, Exchange), "the Simulator has no schedule for this"
         if self._joint:
             assert len(payload) == 1, "an algorithm whose replicas are identical must reduce what Backward answered"
             return payload.clone()
         ranks = _ranks(counted)
+        if isinstance(operation, Exchange):
+            return self._delivery.exchange(operation, ranks, index, self._taken)
         weights = torch.from_numpy(self._behind[ranks]).to(payload.device)  # (n,)
+        if isinstance(operation, AllReduce) and operation.groups is not None:
+            self._groups = operation.groups
         return self._delivery.deliver(operation, ranks, weights, index, self._taken)
 
     def wait(self, started: Tensor) -> Tensor:
@@ -150,7 +160,8 @@ class Trainer:
         curve = self._curve
         if last or steps - curve.steps[-1] >= self._evaluation.every:
             curve.steps.append(steps)
-            curve.losses.append(self.evaluate(self.replicas.consensus()))
+            there = _ranks(self._schedule[self._begun - 1].counted) if self._in_groups else []
+            curve.losses.append(self.evaluate(self.replicas.consensus(there or None)))
             last |= not math.isfinite(curve.losses[-1])
         self._progress(steps)
         return last
@@ -216,12 +227,22 @@ class Trainer:
         return everyone
 
     def _welcome(self, counted: list[int], joined: list[int]) -> None:
-        """Those who came back have downloaded the optimizer state of one that counted last time, or at least stayed."""
+        """Those who came back have downloaded the optimizer state of one that counted last time, or at least stayed.
+
+        Where replicas differ for good, all of the replica: of the nearest such worker, of those that it met last if it can be.
+        """
         self._delivery.forget(joined)
         idle = self._delivery.idle(self._taken)  # their optimizer has never stepped
         stayed = [rank for rank in counted if rank not in joined and not idle[rank]]
         fresh = [rank for rank in stayed if rank in self._counted_before] or stayed
-        if joined and fresh and len(self.replicas.params) > 1:
+        if joined and fresh and self._in_groups:
+            for group in np.unique(self._groups[joined]):
+                targets = [rank for rank in joined if self._groups[rank] == group]
+                near = [rank for rank in fresh if self._groups[rank] == group] or fresh
+                source = min(near, key=lambda rank: abs(rank - targets[0]))
+                self.replicas.copy_state(source, targets)
+                self.replicas.params[targets] = self.replicas.params[source].clone()
+        elif joined and fresh and len(self.replicas.params) > 1:
             self.replicas.copy_state(fresh[0], joined)
         self._counted_before = set(counted)
 

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "bench"
 NUMPY_HALF = ("network", "devices", "jitter", "churn", "failures", "recovery", "participation", "split", "verification")
 TORCH_HALF = ("optimizer", "replicas", "codec", "feedback", "aggregator", "adversary", "model", "data", "lanes")
 FLOORS = (
-    ("", "units", "seeds", "errors", "mixture", "build", "memory"),  # "" is bench/__init__.py
+    ("", "units", "seeds", "errors", "mixture", "build", "memory", "graphs"),  # "" is bench/__init__.py
     NUMPY_HALF + TORCH_HALF,
     ("algorithm",),
     (
@@ -39,6 +39,7 @@ LIGHT = (
     "errors",
     "mixture",
     "build",
+    "graphs",
     *NUMPY_HALF,
     "schedule",
     "timeline",
