@@ -243,7 +243,8 @@ class Simulator:
         chosen = slice(None) if sends.all() else np.flatnonzero(sends)  # a million need no copies
         senders = ranks[chosen]
         self._clocks.busy[senders] = ready[chosen]
-        coded = None if encode is None else segment.coded[senders] + encode[chosen]
+        # What was decoded since the last start is charged with this, even where it is not encoded itself.
+        coded = None if self._codec.exact else segment.coded[senders] + (0.0 if encode is None else encode[chosen])
         return Reduction(
             word=started.word,
             nbytes=started.row.nbytes if started.coding is None else started.coding.wire_bytes,

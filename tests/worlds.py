@@ -100,7 +100,7 @@ def scenario(
     )
 
 
-def simulate(algorithm, world, steps, *, codec=None, resident=1.0, limit=1e9, rule=None, hostile=None):
+def simulate(algorithm, world, steps, *, codec=None, feedback=None, resident=1.0, limit=1e9, rule=None, hostile=None):
     """The timeline of an algorithm with P parameters on a world."""
     workload = Workload(work=lambda sequences: Work(flops=1.0), sequences=1, state_bytes=STATE, resident_bytes=resident)
     shadow = Replicas(
@@ -108,7 +108,7 @@ def simulate(algorithm, world, steps, *, codec=None, resident=1.0, limit=1e9, ru
         SGD(lr=1.0, momentum=0.0),
         LearningRateSchedule(warmup=0, final=1.0, steps=steps),
     )
-    simulator = Simulator(world, workload, codec or NoCodec(), limit, rule=rule, hostile=hostile)
+    simulator = Simulator(world, workload, codec or NoCodec(), limit, rule=rule, feedback=feedback, hostile=hostile)
     return simulator.run(algorithm, shadow, steps)
 
 
