@@ -44,41 +44,42 @@ def mean_gradient(params, step):
     return torch.stack([gradient(params, rank, step) for rank in range(W)]).mean(0)
 
 
-def worker(settings=ADAMW):
-    """A worker's parameters and torch.optim's optimizer of them."""
-    params = torch.nn.Parameter(initial())
-    if isinstance(settings, SGD):
-        return params, torch.optim.SGD([params], lr=settings.lr, momentum=settings.momentum)
-    betas = (settings.beta1, settings.beta2)
-    return params, torch.optim.AdamW(
-        [params], lr=settings.lr, betas=betas, eps=settings.eps, weight_decay=settings.weight_decay
-    )
+class Inner:
+    """AdamW on one row of parameters, (P,): Loshchilov & Hutter (arXiv:1711.05101), algorithm 2."""
+
+    def __init__(self, settings=ADAMW):
+        self.params, self.settings = initial(), settings
+        self.mean, self.square, self.count = torch.zeros_like(self.params), torch.zeros_like(self.params), 0
+
+    def step(self, gradient, scale):
+        a, lr = self.settings, self.settings.lr * scale
+        self.count += 1
+        self.mean = a.beta1 * self.mean + (1 - a.beta1) * gradient
+        self.square = a.beta2 * self.square + (1 - a.beta2) * gradient**2
+        mean, square = self.mean / (1 - a.beta1**self.count), self.square / (1 - a.beta2**self.count)
+        self.params = (1 - lr * a.weight_decay) * self.params - lr * mean / (square.sqrt() + a.eps)
 
 
-def step(params, optimizer, along, scale, lr):
-    """One optimizer step along `along`, (P,)."""
-    optimizer.param_groups[0]["lr"] = lr * scale
-    params.grad = along
-    optimizer.step()
+def workers():
+    return [Inner() for _ in range(W)]
 
 
-def train(workers, first, steps, lr=ADAMW.lr):
+def train(everybody, first, steps):
     """The local steps `first` to `first + steps` of all workers."""
-    for rank, (params, optimizer) in enumerate(workers):
-        for number in range(first, first + steps):
-            step(params, optimizer, gradient(params.detach(), rank, number), SCALES[number], lr)
+    for rank, inner in enumerate(everybody):
+        for step in range(first, first + steps):
+            inner.step(gradient(inner.params, rank, step), SCALES[step])
 
 
-def rows(workers):
+def rows(everybody):
     """The parameters of all workers, (W, P)."""
-    return torch.stack([params.detach() for params, _ in workers])
+    return torch.stack([inner.params for inner in everybody])
 
 
-def put(workers, values):
+def put(everybody, values):
     """Give each worker its row of `values`, (W, P), or all of them the one, (P,)."""
-    with torch.no_grad():
-        for (params, _), row in zip(workers, values.expand(len(workers), -1), strict=True):
-            params.copy_(row)
+    for inner, row in zip(everybody, values.expand(len(everybody), -1), strict=True):
+        inner.params = row.clone()
 
 
 def distance(ours, plain):

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from loops import ADAMW, PLAIN_SGD, SCALES, SHAPE, STEPS, distance, gradient, mean_gradient, step, trained, worker
+from loops import PLAIN_SGD, SCALES, SHAPE, STEPS, Inner, distance, gradient, mean_gradient, trained
 from worlds import scenario, simulate
 
 from bench.algorithm.ddp import DDP
@@ -14,21 +14,22 @@ from bench.optimizer import LearningRateSchedule
 
 @pytest.mark.parametrize("buckets", [1, 8])
 def test_it_is_adamw_on_the_mean_gradient(buckets):
-    params, optimizer = worker()
+    inner = Inner()
     for number in range(STEPS):
-        step(params, optimizer, mean_gradient(params.detach(), number), SCALES[number], ADAMW.lr)
+        inner.step(mean_gradient(inner.params, number), SCALES[number])
     ours = trained(DDP(buckets=buckets))
     assert ours.shape[0] == 1
-    assert distance(ours[0], params.detach()) <= 1e-5
+    assert distance(ours[0], inner.params) <= 1e-5
 
 
-def test_accumulated_gradients_are_the_mean_of_several_batches():
-    params, optimizer = worker()
-    for number in range(0, STEPS, 2):
-        mean = (mean_gradient(params.detach(), number) + mean_gradient(params.detach(), number + 1)) / 2
+@pytest.mark.parametrize("accumulate", [2, 4])
+def test_accumulated_gradients_are_the_mean_of_several_batches(accumulate):
+    inner = Inner()
+    for first in range(0, STEPS, accumulate):
+        mean = sum(mean_gradient(inner.params, first + number) for number in range(accumulate)) / accumulate
         # A batch is a program step: the learning rate is that of the last.
-        step(params, optimizer, mean, SCALES[number + 1], ADAMW.lr)
-    assert distance(trained(DDP(buckets=3, accumulate=2))[0], params.detach()) <= 1e-5
+        inner.step(mean, SCALES[first + accumulate - 1])
+    assert distance(trained(DDP(buckets=3, accumulate=accumulate))[0], inner.params) <= 1e-5
 
 
 def test_two_accumulated_batches_are_a_batch_twice_as_large(monkeypatch):
@@ -76,10 +77,10 @@ def test_local_sgd_with_sync_every_one_and_plain_sgd_is_ddp():
 
 
 def test_one_worker_is_plain_training():
-    params, optimizer = worker()
+    inner = Inner()
     for number in range(STEPS):
-        step(params, optimizer, gradient(params.detach(), 0, number), SCALES[number], ADAMW.lr)
-    assert distance(trained(DDP(buckets=4), workers=1)[0], params.detach()) <= 1e-5
+        inner.step(gradient(inner.params, 0, number), SCALES[number])
+    assert distance(trained(DDP(buckets=4), workers=1)[0], inner.params) <= 1e-5
 
 
 @pytest.mark.parametrize(

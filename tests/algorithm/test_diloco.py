@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from loops import ADAMW, SCALES, STEPS, W, distance, mean_gradient, put, rows, step, train, trained, worker
+from loops import SCALES, STEPS, distance, mean_gradient, put, rows, train, trained, workers
 
 from bench.algorithm.diloco import DiLoCo
 from bench.algorithm.local_sgd import LocalSGD
@@ -12,22 +12,22 @@ from bench.algorithm.local_sgd import LocalSGD
     ("every", "lr", "momentum", "start"), [(1, 0.7, 0.9, 0), (5, 0.7, 0.9, 0), (4, 0.4, 0.5, 0), (4, 0.7, 0.9, 8)]
 )
 def test_it_is_an_outer_nesterov_step_on_the_mean_pseudo_gradient(every, lr, momentum, start):
-    workers = [worker() for _ in range(W)]
+    everybody = workers()
     for number in range(start):  # everybody on the mean gradient
-        mean = mean_gradient(workers[0][0].detach(), number)
-        for params, optimizer in workers:
-            step(params, optimizer, mean.clone(), SCALES[number], ADAMW.lr)
-    outer = workers[0][0].detach().clone()
+        mean = mean_gradient(everybody[0].params, number)
+        for inner in everybody:
+            inner.step(mean, SCALES[number])
+    outer = everybody[0].params
     velocity = torch.zeros_like(outer)
     for first in range(start, STEPS, every):
-        train(workers, first, every)
-        pseudo_gradient = (outer - rows(workers)).mean(0)
+        train(everybody, first, every)
+        pseudo_gradient = (outer - rows(everybody)).mean(0)
         # Sutskever et al. (2013), as PyTorch writes it: v ← μ v + g; θ ← θ - lr (g + μ v).
         velocity = momentum * velocity + pseudo_gradient
         outer = outer - lr * (pseudo_gradient + momentum * velocity)
-        put(workers, outer)
+        put(everybody, outer)
     ours = trained(DiLoCo(sync_every=every, outer_lr=lr, outer_momentum=momentum, start=start))
-    assert distance(ours, rows(workers)) <= 1e-5
+    assert distance(ours, rows(everybody)) <= 1e-5
 
 
 def test_an_outer_step_of_one_without_momentum_is_local_sgd():

@@ -1,7 +1,7 @@
 """Local SGD against the update rule written out."""
 
 import pytest
-from loops import STEPS, distance, initial, put, rows, train, trained, worker
+from loops import STEPS, distance, initial, put, rows, train, trained, workers
 from worlds import scenario, simulate
 
 from bench.algorithm.local_sgd import LocalSGD
@@ -9,11 +9,11 @@ from bench.algorithm.local_sgd import LocalSGD
 
 @pytest.mark.parametrize("every", [1, 5, 20])
 def test_it_averages_parameters_and_keeps_optimizer_states_local(every):
-    workers = [worker() for _ in range(3)]
+    everybody = workers()
     for first in range(0, STEPS, every):
-        train(workers, first, every)
-        put(workers, rows(workers).mean(0))
-    assert distance(trained(LocalSGD(sync_every=every)), rows(workers)) <= 1e-5
+        train(everybody, first, every)
+        put(everybody, rows(everybody).mean(0))
+    assert distance(trained(LocalSGD(sync_every=every)), rows(everybody)) <= 1e-5
 
 
 def test_all_replicas_are_equal_after_a_round():

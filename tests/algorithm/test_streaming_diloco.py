@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from loops import SHAPE, STEPS, W, distance, initial, put, rows, train, trained, worker
+from loops import SHAPE, STEPS, distance, initial, put, rows, train, trained, workers
 from plain import PlainGPT
 from worlds import scenario, simulate
 
@@ -34,27 +34,27 @@ def columns(fragments, strided):
     [(10, 2, 0, 0.0, True), (10, 2, 3, 0.5, True), (10, 4, 2, 0.25, True), (6, 3, 5, 0.0, False), (5, 5, 1, 0.5, False)],
 )
 def test_each_fragment_has_an_outer_step_of_its_own_delayed_and_mixed(every, fragments, delay, mixing, strided):
-    workers = [worker() for _ in range(W)]
+    everybody = workers()
     parts = columns(fragments, strided)
     outer, velocity = initial(), torch.zeros_like(initial())
     # Fragment p of n is sent after the steps (p + 1) H / n, rounded down, of each H; what was sent at t lands at t + delay.
     offsets = [math.floor((number + 1) * every / fragments) for number in range(fragments)]
     in_the_air = []
     for number in range(1, STEPS + 1):
-        train(workers, number - 1, 1)
+        train(everybody, number - 1, 1)
         for p, offset in enumerate(offsets):
             if number >= offset and (number - offset) % every == 0:
-                in_the_air.append((number + delay, p, (outer - rows(workers)).mean(0)[parts[p]]))
+                in_the_air.append((number + delay, p, (outer - rows(everybody)).mean(0)[parts[p]]))
         while in_the_air and in_the_air[0][0] == number:
             _, p, g = in_the_air.pop(0)
             part = parts[p]
             velocity[part] = 0.9 * velocity[part] + g
             outer[part] = outer[part] - 0.7 * (g + 0.9 * velocity[part])
-            theta = rows(workers)
+            theta = rows(everybody)
             theta[:, part] = mixing * theta[:, part] + (1 - mixing) * outer[part]
-            put(workers, theta)
+            put(everybody, theta)
     streaming = StreamingDiLoCo(sync_every=every, fragments=fragments, delay=delay, mixing=mixing, strided=strided, **OUTER)
-    assert distance(trained(streaming), rows(workers)) <= 1e-5
+    assert distance(trained(streaming), rows(everybody)) <= 1e-5
 
 
 @pytest.mark.parametrize("strided", [True, False])
