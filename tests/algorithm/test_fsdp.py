@@ -6,11 +6,14 @@ import torch
 from loops import SCALES, STEPS, Inner, distance, mean_gradient, trained
 from worlds import Scripted, scenario, simulate
 
+from bench.algorithm import AllGather, Backward, Forward, Handle, ReduceScatter, Start, Wait
 from bench.algorithm.ddp import DDP
 from bench.algorithm.fsdp import FSDP
 from bench.codec import BF16
 from bench.errors import SkipError
+from bench.optimizer import SGD, LearningRateSchedule
 from bench.participation import Quorum
+from bench.replicas import Replicas
 
 FREE = {"uplink": 1e30, "downlink": 1e30}
 
@@ -105,3 +108,34 @@ def test_a_worker_holds_its_share():
 def test_a_bad_setting_is_refused_by_name():
     with pytest.raises(ValueError, match="units must be >= 1, got 0"):
         FSDP(units=0)
+
+
+def test_each_unit_is_there_before_it_computes_and_the_next_is_on_its_way():
+    optimizer, schedule = SGD(lr=1.0, momentum=0.0), LearningRateSchedule(warmup=0, final=1.0, steps=1)
+    program = FSDP(units=3).run(Replicas(torch.arange(6.0)[None], optimizer, schedule))
+    there, on_its_way, answer, seen = [], {}, None, []
+    for _ in range(35):
+        match program.send(answer):
+            case Start(operation=AllGather(payload=payload)):
+                answer = Handle()
+                on_its_way[answer] = payload.flatten().tolist()
+            case Start(operation=ReduceScatter(payload=payload)):
+                answer = Handle()
+                on_its_way[answer] = payload
+            case Wait(handle=handle):
+                answer = on_its_way.pop(handle)
+                there.append(answer)
+            case Forward(part=part) | Backward(part=part) as operation:
+                assert there[-1] == list(map(float, range(*part.spans[0])))
+                next_ = [unit for unit in on_its_way.values() if isinstance(unit, list)]
+                seen.append((type(operation).__name__, part.spans[0][0], next_))
+                answer = torch.zeros(1, part.size)
+    # Units 0-1, 2-3 and 4-5; while one computes the one after it is gathered, and after the last forward the last anew.
+    assert seen[:6] == [
+        ("Forward", 0, [[2.0, 3.0]]),
+        ("Forward", 2, [[4.0, 5.0]]),
+        ("Forward", 4, []),
+        ("Backward", 4, [[2.0, 3.0]]),
+        ("Backward", 2, [[0.0, 1.0]]),
+        ("Backward", 0, []),
+    ]
