@@ -31,6 +31,7 @@ class Interpreter(Protocol[Started]):
 
     A *segment* is the compute between one start and the next: what that next one sends. A *round* ends before the program step
     that opens a segment, if a result was handed out since the last round ended: where a program begins to repeat itself.
+    What is handed out before the first step belongs to the first round.
     """
 
     def compute(self, operation: Compute, opens: bool) -> Tensor | None:
@@ -71,7 +72,7 @@ def play(program: Program, interpreter: Interpreter[Started], columns: int) -> N
         match operation:
             case Train() | Forward() | Backward():
                 begins = step.begins(operation)
-                if begins and opens_segment and handed_out:
+                if begins and opens_segment and handed_out and steps:
                     if interpreter.end_round(steps):
                         break
                     handed_out = False

@@ -75,7 +75,7 @@ def test_shadow_and_real_tensors_yield_the_same_operations(algorithm):
     def words(device):
         found = []
         gradients = torch.ones(3, 10, device=device)
-        for operation in answers(algorithm.run(replicas(3, 10, device)), lambda step: gradients, 60):
+        for operation in answers(algorithm.run(replicas(3, 10, device)), lambda step: gradients, 200):
             moved = operation.operation if isinstance(operation, Start) else operation
             payload = getattr(moved, "payload", None)
             sent = None if payload is None else (tuple(payload.shape), payload.dtype)
@@ -106,7 +106,7 @@ def test_a_run_in_both_interpreters_repeats_bit_for_bit(algorithm):
 def test_replicas_declared_identical_are_identical_after_every_step(name):
     everybody = replicas(3, 10, "cpu")
     begun = everybody.params.clone()
-    for operation in answers(preset(name).run(everybody), seeded, 60):
+    for operation in answers(preset(name).run(everybody), seeded, 200):
         if isinstance(operation, Forward | Backward):
             assert torch.equal(everybody.params, everybody.params[:1].expand(3, -1))
     assert not torch.equal(everybody.params, begun)
@@ -115,7 +115,7 @@ def test_replicas_declared_identical_are_identical_after_every_step(name):
 @pytest.mark.parametrize("name", [name for name in NAMES if preset(name).identical_replicas])
 def test_what_is_declared_linear_in_the_gradients_is(name):
     def sent(gradients):
-        operations = answers(preset(name).run(replicas(3, 10, "cpu")), gradients, 60)
+        operations = answers(preset(name).run(replicas(3, 10, "cpu")), gradients, 200)
         moved = [operation.operation if isinstance(operation, Start) else operation for operation in operations]
         return [operation.payload.clone() for operation in moved if isinstance(operation, AllReduce | ReduceScatter)]
 
