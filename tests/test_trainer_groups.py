@@ -49,9 +49,13 @@ def in_groups(rows=ROWS, groups=GROUPS):
 
 
 class Doubling(Codec):
-    """A codec that shows where it has been."""
+    """A codec that shows where it has been, and counts the rows."""
+
+    def __init__(self):
+        self.rows = 0
 
     def encode(self, payload, draw, layout):
+        self.rows += len(payload)
         return (payload,)
 
     def decode(self, encoded, draw, layout):
@@ -86,8 +90,13 @@ def test_only_what_travels_goes_through_the_codec():
     assert torch.equal(found[3], ROWS[3])  # alone
     (found,) = answers(lambda: Exchange(ROWS, RING), codec=Doubling())
     torch.testing.assert_close(found[1], ROWS[1] / 3 + 2 * (ROWS[0] + ROWS[2]) / 3)
-    (found,) = answers(lambda: Exchange(ROWS, np.eye(W)), codec=Doubling())
-    assert torch.equal(found, ROWS)
+    codec = Doubling()
+    one_way = np.eye(W)
+    one_way[0, :2] = 1 / 2  # 0 hears 1, and nobody else hears anybody
+    (found,) = answers(lambda: Exchange(ROWS, one_way), codec=codec)
+    torch.testing.assert_close(found[0], ROWS[0] / 2 + 2 * ROWS[1] / 2)
+    assert torch.equal(found[1:], ROWS[1:])
+    assert codec.rows == 1
 
 
 def test_payloads_of_a_group_weigh_as_much_as_the_sequences_behind_them():

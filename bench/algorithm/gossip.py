@@ -2,29 +2,38 @@
 
 from itertools import count
 
-from bench.algorithm.ops import Algorithm, Exchange, Program, Train
+from bench.algorithm.ops import Algorithm, Exchange, Program, Start, Train, Wait
 from bench.graphs import GRAPHS, mixing
 from bench.replicas import Replicas
 
 
 class Gossip(Algorithm):
-    """Local steps, then x_i ← Σ_j W_ij x_j over the neighbours j of i and itself; optimizer states stay local.
+    """Local steps, and x_i ← Σ_j W_ij x_j over the neighbours j of i and itself; optimizer states stay local.
 
-    The paper notes that the step may come before the averaging, as here, or after it. W_ij is that of `graph`; ring and torus
-    have the paper's equal weights. A neighbour that is not there leaves its weight to the worker itself.
+    W_ij is that of `graph`; ring and torus have the paper's equal weights. A neighbour that is not there leaves its weight to
+    the worker itself. With `overlap`, parameters travel while the next steps are taken, which are added to what comes back:
+    the paper's order. Without, what is averaged has all steps in it, which the paper allows.
     """
 
     lockstep = "groups"
 
-    def __init__(self, *, graph: str, sync_every: int, graph_seed: int) -> None:
+    def __init__(self, *, graph: str, sync_every: int, overlap: bool, graph_seed: int) -> None:
         if graph not in GRAPHS:
             raise ValueError(f"graph must be one of {', '.join(GRAPHS)}, got '{graph}'")
         if sync_every < 1:
             raise ValueError(f"sync_every must be >= 1, got {sync_every}")
-        self.graph, self.sync_every, self.graph_seed = graph, sync_every, graph_seed
+        self.graph, self.sync_every, self.overlap, self.graph_seed = graph, sync_every, overlap, graph_seed
 
     def run(self, replicas: Replicas) -> Program:
+        params = replicas.params  # (W, P)
+        yield Train(self.sync_every)
         for round in count():
-            yield Train(self.sync_every)
-            weights = mixing(self.graph, len(replicas.params), round, self.graph_seed)  # (W, W)
-            replicas.params[:] = yield Exchange(replicas.params, weights)
+            weights = mixing(self.graph, len(params), round, self.graph_seed)  # (W, W)
+            if self.overlap:
+                sent = params.clone()
+                handle = yield Start(Exchange(sent, weights))
+                yield Train(self.sync_every)
+                params += (yield Wait(handle)) - sent
+            else:
+                params[:] = yield Exchange(params, weights)
+                yield Train(self.sync_every)
