@@ -17,6 +17,7 @@ FLOORS = (
     (
         *("scenario", "world", "schedule", "timeline", "downloads", "roster", "aggregation", "watch"),
         *("reduction", "pace", "clocks", "lockstep", "simulator", "delivery", "trainer"),
+        *("wires", "microbatches", "stages", "pipelines"),
     ),
     ("record",),
     ("progress", "run", "job", "report", "reference", "sweep", "explain", "__main__"),
@@ -27,6 +28,8 @@ STRANGERS = {
     "trainer": ("simulator", "timeline", "roster", "reduction", "pace", "clocks", "scenario", "world"),  # what, not when
     "delivery": ("schedule", "lockstep", "model", "data"),  # payloads, and nothing of where they come from
     "simulator": ("trainer", "delivery", "data", "model", "aggregator", "adversary", "lanes"),  # when, not what
+    "pipelines": ("trainer", "delivery", "data", "model", "aggregator", "adversary", "lanes"),
+    "microbatches": ("algorithm", "roster", "timeline", "scenario"),  # what flows, and not in what world
     "roster": ("trainer", "data", "model"),
     "reduction": ("trainer", "data", "model"),
     "clocks": ("trainer", "data", "model"),
@@ -49,6 +52,9 @@ LIGHT = (
     "reduction",
     "pace",
     "clocks",
+    "wires",
+    "microbatches",
+    "stages",
     "record",
     "explain",
     "sweep",
