@@ -131,6 +131,7 @@ class Crew:
     def _arrivals(self) -> list[int]:
         """Those who can serve from now on: who is back, at the slowest stage, and who has moved."""
         now = self._roster.now
+        self._moves.give_up(np.flatnonzero(self._moves.away & ~self._roster.active).tolist(), now)
         landed = self._moves.land(now)
         ranks = np.array(landed, np.int64)
         self._ledger.fill("recovering", ranks, np.full(len(ranks), now))
@@ -175,9 +176,9 @@ class Crew:
             for place, (rank, whole) in enumerate(zip(ranks.tolist(), seconds.tolist(), strict=True))
         ]
 
-    def _route(self, microbatch: int, ranks: list[int]) -> int:
-        """Which of the `ranks` of one stage gets a microbatch."""
-        return self._stages.route(ranks) if self._step.schedule == "routed" else ranks[microbatch % len(ranks)]
+    def _route(self, stage: int, microbatch: int, ranks: list[int]) -> int:
+        """Which of the `ranks` of a stage gets a microbatch."""
+        return self._stages.route(stage, ranks) if self._step.schedule == "routed" else ranks[microbatch % len(ranks)]
 
     def _order(self, rank: int) -> deque[tuple[int, int]] | None:
         step = self._step

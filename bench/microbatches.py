@@ -61,7 +61,7 @@ class Flow:
     """
 
     def __init__(
-        self, stages: int, microbatches: int, nbytes: float, wires: Wires, route: Callable[[int, list[int]], int], now: float
+        self, stages: int, microbatches: int, nbytes: float, wires: Wires, route: Callable[[int, int, list[int]], int], now: float
     ) -> None:
         self.now, self.peers = now, dict[int, Peer]()
         self._serving: list[list[int]] = [[] for _ in range(stages)]  # ranks of each stage
@@ -147,7 +147,7 @@ class Flow:
     def _assign(self, visit: Visit) -> None:
         if not self._serving[visit.stage]:
             return
-        visit.peer = self._route(visit.microbatch, self._serving[visit.stage])
+        visit.peer = self._route(visit.stage, visit.microbatch, self._serving[visit.stage])
         if visit.stage == 0:
             self._come(visit, FORWARD)  # tokens are everywhere
         for direction in (FORWARD, BACKWARD):

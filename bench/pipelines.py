@@ -34,7 +34,8 @@ class PipelineSimulator:
     All microbatches go through; then the peers of each stage reduce its gradient, all stages at once; when the last of these
     is over, the next step begins. Who drops out before that takes its gradient with it: its microbatches go through its stage
     again. A stage without any peer makes the others wait until somebody is back, or moves there. Who is back, or has moved,
-    otherwise takes part from the next step on. Activations meet neither reductions nor downloads of state on the links.
+    otherwise takes part from the next step on. Activations meet neither reductions nor downloads of state on the links. A
+    failure of a cluster stops all of it at the end of its step, as in the Simulator of whole models.
     """
 
     def __init__(
@@ -53,6 +54,8 @@ class PipelineSimulator:
         self._scenario, self._workload, self._max_virtual = scenario, workload, max_virtual
         self._ledger = Ledger(scenario.workers)
         self._recorder = Recorder(scenario.workers, self._pace.effort)
+        self._interruptions = scenario.failures.interruptions(scenario.seed, scenario.workers)
+        self._failures, self._round_begin = 0, 0.0
         self._round_end: list[float] = []
         self._step: Pipeline | None = None  # the one under way
 
@@ -114,8 +117,19 @@ class PipelineSimulator:
         return started
 
     def end_round(self, steps: int) -> bool:
-        """Note where the clock is."""
-        self._round_end.append(self._roster.now)
+        """Let a cluster's failures stop all of it, and note where the clock is."""
+        roster = self._roster
+        pause = self._interruptions.after(self._round_begin, roster.now) if self._interruptions else None
+        if pause is not None:
+            self._air.advance(roster.now + pause.seconds)
+            there = np.flatnonzero(roster.active)
+            self._ledger.charge("checkpoint", there, pause.checkpoint)
+            self._ledger.charge("discarded", there, pause.discarded)
+            self._ledger.charge("recovering", there, pause.recovering)
+            self._failures += pause.failures
+            self._check_limit()
+        self._round_begin = roster.now
+        self._round_end.append(roster.now)
         self._progress(steps)
         return steps >= self._least_steps
 
@@ -185,7 +199,7 @@ class PipelineSimulator:
             sent=carried[:workers],
             received=carried[workers : 2 * workers],
             drops=roster.drops,
-            failures=0,
+            failures=self._failures,
             banned=0,
             ledger=self._ledger,
             schedule=self._recorder.schedule,
@@ -211,8 +225,6 @@ def _check(scenario: Scenario, codec: Codec, rule: Rule | None, hostile: Hostile
     reason = ""
     if not isinstance(scenario.participation, WaitForAll):
         reason = "a stage cannot go on without what the others send, and this participation leaves some out"
-    elif scenario.failures.interruptions(scenario.seed, scenario.workers) is not None:
-        reason = "failures that stop a whole cluster are not modelled for a model in stages"
     elif scenario.verification.share:
         reason = "what a stage does is not what any other worker could verify alone"
     elif hostile is not None or (rule is not None and not rule.linear):

@@ -34,9 +34,9 @@ class Wires:
     """
 
     def __init__(self, paths: Paths) -> None:
-        self.carried = np.zeros(len(paths.network.capacity))  # (L,) bytes so far
         self._paths, self._capacity = paths, paths.network.capacity
         self._ways: dict[tuple[int, int], tuple[float, float, list[int]]] = {}
+        self._sent: dict[tuple[int, int], float] = {}  # bytes so far, by both ranks
         self._free: dict[Link, float] = {}  # the second at which each is through with all it was given
 
     def set_capacity(self, capacity: Floats) -> None:
@@ -47,21 +47,33 @@ class Wires:
         """The message of `nbytes` that is sent at the second `ready`, which never lies before that of the message before it."""
         latency, cap, links = self._way(source, target)
         on_link = nbytes / self._paths.transport.efficiency
-        queues: list[tuple[Link, float]] = [((source, target), nbytes / cap)]
-        queues += [(link, on_link / float(self._capacity[link])) for link in links]
-        begin = end = ready
-        for link, seconds in queues:
-            begin = max(self._free.get(link, 0.0), begin)
-            self._free[link] = begin + seconds
-            end = max(end, begin + seconds)
+        end = self._queue((source, target), ready, nbytes / cap)[1]  # the line is free for others meanwhile
+        begin = ready
+        for link in links:
+            begin, through = self._queue(link, begin, on_link / float(self._capacity[link]))
+            end = max(end, through)
         return Message(source, target, nbytes, ready, begin, end + latency, latency)
 
     def carry(self, message: Message, until: float) -> None:
         """Count the bytes of `message` that were on its links by the second `until`, when it has arrived or is given up."""
         sending = message.arrival - message.latency - message.begun
         share = 1.0 if until >= message.arrival else min(max(until - message.begun, 0.0) / sending, 1.0) if sending else 0.0
-        _, _, links = self._way(message.source, message.target)
-        self.carried[links] += share * message.nbytes / self._paths.transport.efficiency
+        ends = message.source, message.target
+        self._sent[ends] = self._sent.get(ends, 0.0) + share * message.nbytes / self._paths.transport.efficiency
+
+    @property
+    def carried(self) -> Floats:
+        """Bytes on each link so far, (L,)."""
+        carried = np.zeros(len(self._capacity))
+        for ends, nbytes in self._sent.items():
+            carried[self._way(*ends)[2]] += nbytes
+        return carried
+
+    def _queue(self, link: Link, ready: float, seconds: float) -> tuple[float, float]:
+        """From when to when a link is at what takes it so many seconds."""
+        begin = max(self._free.get(link, 0.0), ready)
+        self._free[link] = begin + seconds
+        return begin, begin + seconds
 
     def _way(self, source: int, target: int) -> tuple[float, float, list[int]]:
         """Latency, the connection's rate, and the links between two workers."""

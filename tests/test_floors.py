@@ -17,7 +17,7 @@ FLOORS = (
     (
         *("scenario", "world", "schedule", "timeline", "downloads", "roster", "aggregation", "watch"),
         *("reduction", "pace", "clocks", "lockstep", "simulator", "delivery", "trainer"),
-        *("wires", "microbatches", "stages", "pipelines"),
+        *("wires", "microbatches", "stages", "moves", "crew", "pipelines"),
     ),
     ("record",),
     ("progress", "run", "job", "report", "reference", "sweep", "explain", "__main__"),
@@ -29,6 +29,7 @@ STRANGERS = {
     "delivery": ("schedule", "lockstep", "model", "data"),  # payloads, and nothing of where they come from
     "simulator": ("trainer", "delivery", "data", "model", "aggregator", "adversary", "lanes"),  # when, not what
     "pipelines": ("trainer", "delivery", "data", "model", "aggregator", "adversary", "lanes"),
+    "crew": ("trainer", "delivery", "data", "model"),
     "microbatches": ("algorithm", "roster", "timeline", "scenario"),  # what flows, and not in what world
     "roster": ("trainer", "data", "model"),
     "reduction": ("trainer", "data", "model"),
@@ -55,6 +56,7 @@ LIGHT = (
     "wires",
     "microbatches",
     "stages",
+    "moves",
     "record",
     "explain",
     "sweep",
