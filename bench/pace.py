@@ -45,6 +45,15 @@ class Coding:
 
 
 @dataclass(frozen=True)
+class Activations:
+    """What lies between the layers of the shape that is timed."""
+
+    layers: int
+    tokens: int  # of a sequence
+    width: int  # numbers a token
+
+
+@dataclass(frozen=True)
 class Workload:
     """What one worker computes in one step, and what it must hold, for the shape that is timed."""
 
@@ -52,6 +61,7 @@ class Workload:
     sequences: int  # of a step, in an equal split
     state_bytes: float  # parameters and optimizer state: what a returner downloads
     resident_bytes: float  # state and gradient: what must fit in a device's memory
+    activations: Activations | None = None  # for a model that is cut between layers
 
 
 class Pace:

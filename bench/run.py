@@ -22,8 +22,9 @@ from bench.lanes import Lanes, lanes_here
 from bench.memory import keep_freed_memory
 from bench.model import GPT, Shape
 from bench.optimizer import LearningRateSchedule, Optimizer
-from bench.pace import Workload
+from bench.pace import Activations, Workload
 from bench.participation import Backup
+from bench.pipelines import PipelineSimulator
 from bench.progress import Progress
 from bench.record import SCHEMA, Row, Store, digest
 from bench.replicas import Layout, Replicas
@@ -127,10 +128,12 @@ class Run:
             sequences=self.timed.batch,
             state_bytes=shadow.state_bytes,
             resident_bytes=share * (shadow.state_bytes + shadow.params[:1].nbytes),
+            activations=Activations(self.timed.layers, self.timed.context, self.timed.width),
         )
         adversary = self.adversary
         hostile = Hostile(adversary.members(self.conf["seed"], W), adversary.start, adversary.computes)
-        simulator = Simulator(
+        make = PipelineSimulator if self.algorithm.lockstep == "stages" else Simulator
+        simulator = make(
             self.scenario,
             workload,
             self.codec,

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.aggregation import Aggregation, Rule
-from bench.algorithm import Algorithm, AllGather, AllReduce, Backward, Exchange, Forward, ReduceScatter, Train
+from bench.algorithm import Algorithm, AllGather, AllReduce, Backward, Exchange, Forward, Pipeline, ReduceScatter, Train
 from bench.clocks import Clocks, Segment
 from bench.codec import Codec
 from bench.codec.base import Cost
@@ -118,6 +118,8 @@ class Simulator:
 
     def compute(self, operation: Compute, opens: bool) -> Tensor | None:
         """The clocks are moved by the next operation that asks where they are."""
+        if isinstance(operation, Pipeline):
+            raise ValueError("an algorithm whose model is cut into stages must set lockstep = 'stages'")
         segment, params = self._segment, self._replicas.params
         part = None if isinstance(operation, Train) else operation.part
         forward = isinstance(operation, Forward)

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from bench.adversary import Adversary
 from bench.aggregator import Aggregator
-from bench.algorithm import Algorithm, AllGather, AllReduce, Backward, Exchange, Train
+from bench.algorithm import Algorithm, AllGather, AllReduce, Backward, Exchange, Pipeline, Train
 from bench.codec import Codec
 from bench.data import Corpus
 from bench.delivery import Delivery
 from bench.feedback import Feedback, NoFeedback
 from bench.lanes import Lanes
 from bench.lockstep import Compute, Shared, play
-from bench.model import GPT
+from bench.model import GPT, Boundaries
 from bench.optimizer import LearningRateSchedule, Optimizer
 from bench.replicas import Layout, Replicas
 from bench.schedule import Mask, Schedule
@@ -93,6 +93,7 @@ class Trainer:
         self._taken = 0  # program steps
         self._opened = -1  # the reduction for which a segment was opened last
         self._joint = False
+        self._boundaries: Boundaries | None = None  # that the activations of the step under way cross
         self._answer = torch.empty(0)  # gradients of the last step that went without an update, (W, P) or (1, P)
         self._counted_before: set[int] = set()
         workers, effort = schedule.workers, schedule.effort
@@ -125,6 +126,10 @@ class Trainer:
             self._train(ranks, operation.steps, local)
             self._took(operation.steps, local)
             return None
+        self._boundaries = None
+        if isinstance(operation, Pipeline):
+            layers = self._model.shape.layers
+            self._boundaries = Boundaries.between(operation.stages, layers, operation.activation_bits)
         self._answer = self._gradients(ranks)
         self._took(1, np.ones_like(self._batches))
         return self._answer
@@ -276,7 +281,7 @@ class Trainer:
         """Gradient of each model's mean loss, (n, P), for (n, P) parameters, (n, B, T+1) tokens and perhaps other targets."""
         # `data` has a version of its own: autograd must not take another lane's step on other rows for a change of these.
         views = {name: view.requires_grad_() for name, view in self._model.views(params.data).items()}
-        losses = self._model.losses(views, tokens, targets)
+        losses = self._model.losses(views, tokens, targets, self._boundaries)
         parts = torch.autograd.grad(losses.sum(), list(views.values()))
         return torch.cat([part.flatten(1) for part in parts], dim=1)
 

@@ -17,9 +17,16 @@ from bench.run import Run
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 TINY = [
-    *("data=synthetic", "data.tokens=20000", "data.source_seed=0", "scenario=h100_cluster", "workers=6", "steps=12", "seed=1"),
-    *("evaluation.every=6", "evaluation.sequences=8", "model.layers=2", "model.width=16", "model.heads=2", "model.vocabulary=32"),
-    *("model.context=8", "model.batch=2", "timed_as.layers=2", "timed_as.width=64", "timed_as.heads=2", "timed_as.context=64"),
+    *("data=synthetic", "data.tokens=20000", "data.source_seed=0", "scenario=h100_cluster", "workers=8", "steps=12", "seed=1"),
+    *(
+        "evaluation.every=6",
+        "evaluation.sequences=8",
+        "model.layers=2",
+        "model.width=16",
+        "model.heads=2",
+        "model.vocabulary=32",
+    ),
+    *("model.context=8", "model.batch=2", "timed_as.layers=4", "timed_as.width=64", "timed_as.heads=2", "timed_as.context=64"),
     *("threads=1", "progress=none", "lr_schedule.warmup=2"),
 ]
 GROUPS = ("codec", "feedback", "aggregator", "adversary", "participation", "split")

@@ -17,6 +17,7 @@ FLOORS = (
     (
         *("scenario", "world", "schedule", "timeline", "downloads", "roster", "aggregation", "watch"),
         *("reduction", "pace", "clocks", "lockstep", "simulator", "delivery", "trainer"),
+        *("wires", "microbatches", "stages", "moves", "crew", "pipelines"),
     ),
     ("record",),
     ("progress", "run", "job", "report", "reference", "sweep", "explain", "resolvers", "__main__"),
@@ -27,6 +28,9 @@ STRANGERS = {
     "trainer": ("simulator", "timeline", "roster", "reduction", "pace", "clocks", "scenario", "world"),  # what, not when
     "delivery": ("schedule", "lockstep", "model", "data"),  # payloads, and nothing of where they come from
     "simulator": ("trainer", "delivery", "data", "model", "aggregator", "adversary", "lanes"),  # when, not what
+    "pipelines": ("trainer", "delivery", "data", "model", "aggregator", "adversary", "lanes"),
+    "crew": ("trainer", "delivery", "data", "model"),
+    "microbatches": ("algorithm", "roster", "timeline", "scenario"),  # what flows, and not in what world
     "roster": ("trainer", "data", "model"),
     "reduction": ("trainer", "data", "model"),
     "clocks": ("trainer", "data", "model"),
@@ -50,6 +54,10 @@ LIGHT = (
     "reduction",
     "pace",
     "clocks",
+    "wires",
+    "microbatches",
+    "stages",
+    "moves",
     "record",
     "explain",
     "sweep",
