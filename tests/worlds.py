@@ -19,11 +19,10 @@ from bench.network.collectives import Ring
 from bench.optimizer import SGD, AdamW, LearningRateSchedule
 from bench.pace import Activations, Workload
 from bench.participation import WaitForAll
-from bench.pipelines import PipelineSimulator
 from bench.recovery import FromServer
 from bench.replicas import Replicas
+from bench.run import SIMULATORS
 from bench.scenario import Scenario
-from bench.simulator import Simulator
 from bench.split import Uniform
 from bench.trainer import Evaluation, Trainer
 from bench.verification import NoVerification, Recompute
@@ -128,8 +127,9 @@ def simulate(
         SGD(lr=1.0, momentum=0.0),
         LearningRateSchedule(warmup=0, final=1.0, steps=steps),
     )
-    make = PipelineSimulator if algorithm.lockstep == "stages" else Simulator
-    simulator = make(world, workload, codec or NoCodec(), limit, rule=rule, feedback=feedback, hostile=hostile)
+    simulator = SIMULATORS[algorithm.lockstep](
+        world, workload, codec or NoCodec(), limit, rule=rule, feedback=feedback, hostile=hostile
+    )
     return simulator.run(algorithm, shadow, steps)
 
 
