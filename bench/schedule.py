@@ -1,7 +1,9 @@
 """Who took part in what: the only thing that the Trainer learns from the Simulator."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,3 +85,41 @@ class Recorder:
             self._returned |= self._joined.pop(next_, False)
             self.schedule.append(self._steps[next_], counted, self._returned & counted)
             self._returned &= ~counted
+
+
+class Kind(IntEnum):
+    """What happens to a node: a rank, or the number of workers plus that of a server."""
+
+    TAKEN = 0
+    """The server's parameters were taken for the k-th operation of the node's program, a Pull."""
+    DONE = 1
+    """The k-th operation of the node's program is over and takes effect; if the node waits for it, its program goes on."""
+    DROP = 2
+    """The node's program is closed."""
+    JOIN = 3
+    """The node's program begins anew, and its operations are counted from 0 again."""
+    ROUND = 4
+    """So many program steps are done, which the number says."""
+
+
+Event = tuple[Kind, int, int]
+"""What, of which node, and the number of the operation, or of program steps."""
+
+
+@dataclass
+class Order:
+    """What happened in a run in which each worker has a program of its own, one event after the other.
+
+    The k-th operation of a program is the k-th that is not answered at once: Train, Forward, Backward, Pull, Push or Average,
+    waited for on the spot or started.
+    """
+
+    workers: int
+    effort: Effort = field(default_factory=Effort)
+    events: list[Event] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self.events)

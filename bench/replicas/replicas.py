@@ -1,5 +1,7 @@
 """The model copies of all workers as one flat tensor, with the state of their inner optimizers."""
 
+from copy import copy
+
 from torch import Tensor
 
 from bench.optimizer import LearningRateSchedule, Optimizer, State
@@ -11,8 +13,12 @@ class Replicas:
 
     R is the number of workers, or 1 where an algorithm keeps all replicas identical. `layout` says which columns are which
     tensor. `step_index` is the program step under way, which sets the learning rate: the interpreter moves it. On the meta
-    device this is a shadow: shapes and bytes without numbers.
+    device this is a shadow: shapes and bytes without numbers. Where each worker has a program of its own, that sees its row
+    alone, see `one`: `rank` says whose, of how many `workers`.
     """
+
+    rank = 0
+    step_index: float
 
     def __init__(
         self, params: Tensor, optimizer: Optimizer, schedule: LearningRateSchedule, layout: Layout | None = None
@@ -21,7 +27,16 @@ class Replicas:
         self.layout = layout or Layout.plain(params.shape[1])
         self.state: State = optimizer.state(params)
         self.step_index = 0
+        self.workers = len(params)
         self._optimizer, self._schedule = optimizer, schedule
+
+    def one(self, rank: int) -> "Replicas":
+        """The replica of one worker: a row that shares memory with this."""
+        row = copy(self)
+        row.params = self.params[rank : rank + 1]
+        row.state = {name: tensor[rank : rank + 1] for name, tensor in self.state.items()}
+        row.rank = rank
+        return row
 
     def step(self, gradient: Tensor) -> None:
         """One optimizer step of every replica along `gradient`, (R, P) or (1, P)."""
