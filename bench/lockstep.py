@@ -110,9 +110,14 @@ class Step:
         self._columns = columns
         self._forward = self._backward = 0  # columns that were done, in a step that is open
 
+    @property
+    def is_open(self) -> bool:
+        """True while a step has begun and not all of it was asked for."""
+        return self._forward > 0
+
     def begins(self, operation: Compute) -> bool:
         """Whether `operation` begins a step. Raises ValueError where another is under way, of which it is no part."""
-        is_open = self._forward > 0
+        is_open = self.is_open
         size = self._columns if isinstance(operation, Train) or operation.part is None else operation.part.size
         match operation:
             case Forward() if not self._backward and self._forward + size <= self._columns:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from bench.lanes import Lanes
 from bench.optimizer import LearningRateSchedule, Optimizer, State
+from bench.schedule import Kind, Order
 from bench.stacked import Stacked
 
 
@@ -77,6 +78,34 @@ class Pending:
         for row, work in enumerate(works):
             one = slice(row, row + 1)
             work.result, work.state_after = params[one], {name: tensor[one] for name, tensor in state.items()}
+
+
+class Ends:
+    """What lies ahead in an order: which operations end, in which of a node's lives."""
+
+    def __init__(self, order: Order) -> None:
+        self._life = dict.fromkeys(range(order.workers), 0)
+        self._ended: set[tuple[int, int, int]] = set()
+        self.absent: set[int] = set()  # who is not there at the start: joins before it ever drops out
+        self.steps = 0  # of the program, at the last round
+        life = dict(self._life)
+        for kind, node, number in order:
+            if kind == Kind.DONE:
+                self._ended.add((node, life.get(node, 0), number))
+            elif kind == Kind.ROUND:
+                self.steps = number
+            elif kind in (Kind.DROP, Kind.JOIN):
+                if kind == Kind.JOIN and life[node] == 0:
+                    self.absent.add(node)
+                life[node] += 1
+
+    def has(self, node: int, number: int) -> bool:
+        """Whether the operation of that `number` of the node's life under way ends."""
+        return (node, self._life.get(node, 0), number) in self._ended
+
+    def next_life(self, rank: int) -> None:
+        """`rank` drops out or comes back."""
+        self._life[rank] += 1
 
 
 def _alike(works: Iterable[Work]) -> list[list[Work]]:

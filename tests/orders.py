@@ -31,6 +31,7 @@ class Clock:
         self.heap, self.events, self.now = [], [], 0.0
         self.counted, self.rounds, self.lives = 0, 0, dict.fromkeys(range(self.W), 0)
         self.programs, self.operations, self.waits, self.handles, self.behind, self.inbox = {}, {}, {}, {}, {}, {}
+        self.columns = {}  # rank: of a gradient that goes in parts, those that are done
         self.words = {}  # node: what its program yielded, as text
 
     def run(self):
@@ -120,10 +121,9 @@ class Clock:
         match operation:
             case Train():
                 counts = int(self.effort.local_steps(operation.steps, self.W)[node])
-            case Forward():
-                counts = 1
-            case Backward(part=None):
-                counts = 1
+            case Backward():
+                self.columns[node] = self.columns.get(node, 0) + (operation.part or self.replicas.layout.whole()).size
+                counts, self.columns[node] = divmod(self.columns[node], self.replicas.layout.columns)
             case Push():
                 server = self.W + operation.server
                 number_of_sender = node - self.W if node >= self.W else None

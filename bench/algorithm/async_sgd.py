@@ -1,4 +1,4 @@
-"""Asynchronous SGD with a parameter server, as Downpour SGD (Dean et al., NeurIPS 2012); staleness-aware as arXiv:1511.05950."""
+"""Asynchronous SGD with a parameter server, as Downpour SGD has it (Dean et al., NeurIPS 2012)."""
 
 import torch
 from torch import Tensor
