@@ -60,7 +60,8 @@ class Replay:
     so nothing is computed before the first result is needed: then all that has begun is, in stacks, save what no event ends.
 
     The learning-rate schedule goes by the worker-steps that all workers have done together, over their number, when a Train or
-    Backward begins. A server takes payloads in one by one: nothing is aggregated, and no attack can look at others' payloads."""
+    Backward begins. A server takes payloads in one by one: nothing is aggregated, and no attack sees others' payloads.
+    """
 
     def __init__(
         self,
@@ -175,7 +176,7 @@ class Replay:
             points = [begun + (step + 1) * operation.steps / count - 1 for step in range(count)]
         else:
             points = [begun]
-        flips = [bool(self._delivery.mislabelled(max(0, math.ceil(point)))[rank]) for point in points]
+        flips = [bool(self._delivery.mislabelled(math.ceil(max(0.0, point)))[rank]) for point in points]
         row = slice(rank, rank + 1)
         work = Work(
             rank=rank,
@@ -220,6 +221,8 @@ class Replay:
                     self._count(state, 1)
                 if isinstance(started.operation, Backward):
                     answer = self._gradient(state, started.operation)
+            case Pull() if answer is None:
+                raise ValueError(f"the order ends operation {number} of node {node}, a Pull, before it takes parameters for it")
             case Push(server=server):
                 assert started.arrival is not None
                 self._arrive(server, started.arrival, state.pulled.get(server, 0))

@@ -38,7 +38,7 @@ FLAT = LearningRateSchedule(warmup=0, final=1.0, steps=1)  # a factor of 1 at ev
 ALGORITHMS = [
     AsyncSGD(lr=1e-3, beta1=0.5, beta2=0.99, eps=1e-8, staleness_aware=True),
     AsyncLocalSGD(sync_every=3, outer_lr=0.7, outer_momentum=0.9, delay=2, activation=0.2),
-    DecoupledDiLoCo(sync_every=4, fragments=2, quorum=2, grace=1, radial=True, outer_lr=0.7, outer_momentum=0.9),
+    DecoupledDiLoCo(sync_every=6, fragments=2, overlap=1, quorum=2, grace=1, radial=True, outer_lr=0.7, outer_momentum=0.9),
     ADPSGD(neighbours="all", seed=0),
     HALoS(
         islands=2,
@@ -471,6 +471,9 @@ def test_a_program_that_breaks_the_rules_is_told_so(corpus):
     def receives(replicas):
         yield Receive(replicas.params)
 
+    def pulls(replicas):
+        yield Pull()
+
     def starts_compute(replicas):
         yield Start(Train(1))
 
@@ -479,6 +482,7 @@ def test_a_program_that_breaks_the_rules_is_told_so(corpus):
         (waits_twice, [(DONE, 0, 0)], "in this program, once"),
         (receives, [], "must not yield Receive"),
         (starts_compute, [], "must not yield Start"),
+        (pulls, [(DONE, 0, 0)], "before it takes parameters"),
         (ends, [(DONE, 0, 1)], "not about an operation 1"),
         (ends, [(TAKEN, 0, 0)], "which is no Pull"),
         (ends, [(DROP, 0, 0), (DONE, 0, 0)], "which is not there"),

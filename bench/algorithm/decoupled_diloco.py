@@ -5,7 +5,7 @@ from itertools import cycle
 import torch
 from torch import Tensor
 
-from bench.algorithm.ops import Algorithm, Handle, Program, Pull, Push, Receive, Start, Train, Wait
+from bench.algorithm.ops import Algorithm, Program, Pull, Push, Receive, Start, Train, Wait
 from bench.errors import SkipError
 from bench.optimizer import Nesterov
 from bench.optimizer.base import check_positive, check_share
@@ -13,16 +13,16 @@ from bench.replicas import Part, Replicas
 
 
 class DecoupledDiLoCo(Algorithm):
-    """Learners that never stop send their parameters to a synchroniser, fragment by fragment, and take over what it makes.
+    """Learners that do not wait for each other send their parameters to a synchroniser and take over what it makes of all.
 
-    Every `sync_every` / `fragments` steps it is the turn of the next fragment. It travels until the turn after, and what the
-    synchroniser then has of it until the one after that, when it replaces the learner's own; if nothing has become of it, the
-    learner keeps its own. That is the paper's overlap τ of two steps, where a turn is one step.
+    Every `sync_every` / `fragments` steps another fragment is sent. It has `overlap` steps to arrive, and as many to come back
+    merged, when it replaces the learner's own: these steps are lost to it. If nothing has become of it, the learner keeps its
+    own. (The paper's synchroniser sends fragments out by itself; here learners fetch them.)
 
     The synchroniser merges a fragment once `quorum` learners have sent theirs, and lets `grace` more arrivals, of any fragment,
     pass before, for others to join: it has no clock to measure the paper's window with. Learners weigh as much as their tokens
-    times their tokens a step, which is as their local steps, their batches being equal. If `radial`, directions and lengths of
-    outer gradients are averaged apart (the paper's RDA, here over a fragment as a whole, and the embeddings' too), so that
+    times their tokens a step, which is as their local steps where batches are equal. If `radial`, directions and lengths of
+    outer gradients are averaged apart (the paper's RDA, but over a fragment as a whole, and over the embeddings too), so that
     the length of the outer step does not depend on how many learners there are.
     """
 
@@ -33,23 +33,29 @@ class DecoupledDiLoCo(Algorithm):
         *,
         sync_every: int,
         fragments: int,
+        overlap: int,
         quorum: int,
         grace: int,
         radial: bool,
         outer_lr: float,
         outer_momentum: float,
     ) -> None:
-        for name, value in {"sync_every": sync_every, "fragments": fragments, "quorum": quorum}.items():
+        for name, value in {"sync_every": sync_every, "fragments": fragments, "overlap": overlap, "quorum": quorum}.items():
             if value < 1:
                 raise ValueError(f"{name} must be >= 1, got {value}")
         if sync_every % fragments:
             raise ValueError(f"sync_every must be a multiple of fragments = {fragments}, got {sync_every}")
+        if 2 * overlap > sync_every // fragments:
+            raise ValueError(
+                f"overlap must be at most half of sync_every / fragments = {sync_every // fragments}, got {overlap}"
+            )
         if grace < 0:
             raise ValueError(f"grace must be >= 0, got {grace}")
         check_positive(outer_lr=outer_lr)
         check_share(outer_momentum=outer_momentum)
-        self.sync_every, self.fragments, self.quorum, self.grace = sync_every, fragments, quorum, grace
-        self.radial, self.outer_lr, self.outer_momentum = radial, outer_lr, outer_momentum
+        self.sync_every, self.fragments, self.overlap = sync_every, fragments, overlap
+        self.quorum, self.grace, self.radial = quorum, grace, radial
+        self.outer_lr, self.outer_momentum = outer_lr, outer_momentum
 
     def servers(self, workers: int) -> tuple[int, ...]:
         if workers < self.quorum:
@@ -57,22 +63,20 @@ class DecoupledDiLoCo(Algorithm):
         return (0,)
 
     def run(self, replicas: Replicas) -> Program:
-        params, known = replicas.params, replicas.params.clone()  # (1, P) each; as fetched last
-        sending: tuple[Part, Handle] | None = None
-        fetching: tuple[Part, Handle] | None = None
+        params, known = replicas.params, replicas.params.clone()  # (1, P) each; what was fetched last
+        alone = self.sync_every // self.fragments - 2 * self.overlap  # steps with nothing in the air
         for part in cycle(replicas.layout.parts(self.fragments, strided=True)):
-            yield Train(self.sync_every // self.fragments)
-            if fetching:
-                fragment, handle = fetching
-                merged = yield Wait(handle)  # (1, n)
-                is_new = (merged != fragment.of(known)).any()
-                fragment.put(params, torch.where(is_new, merged, fragment.of(params)))
-                fragment.put(known, merged)
-            if sending:
-                fragment, handle = sending
-                yield Wait(handle)
-                fetching = fragment, (yield Start(Pull(part=fragment)))
-            sending = part, (yield Start(Push(part.of(params), part)))
+            if alone:
+                yield Train(alone)
+            sending = yield Start(Push(part.of(params), part))
+            yield Train(self.overlap)
+            yield Wait(sending)
+            fetching = yield Start(Pull(part=part))
+            yield Train(self.overlap)
+            merged = yield Wait(fetching)  # (1, n)
+            is_new = (merged != part.of(known)).any()
+            part.put(params, torch.where(is_new, merged, part.of(params)))
+            part.put(known, merged)
 
     def server(self, number: int, params: Tensor) -> Program:
         outer: dict[Part, Nesterov] = {}
