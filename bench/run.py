@@ -29,6 +29,7 @@ from bench.participation import Backup
 from bench.pipelines import PipelineSimulator
 from bench.progress import Progress
 from bench.record import SCHEMA, Row, Store, digest
+from bench.replay import Replay
 from bench.replicas import Layout, Replicas
 from bench.schedule import Order, Schedule
 from bench.simulator import Simulator
@@ -233,8 +234,6 @@ class Run:
         }
         if isinstance(schedule, Schedule):
             return Trainer(**settings).run(self.algorithm, schedule, progress)
-        from bench.replay import Replay  # type: ignore[import-not-found]
-
         return Replay(**settings).run(self.algorithm, schedule, progress)
 
 

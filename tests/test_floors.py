@@ -17,6 +17,7 @@ FLOORS = (
     (
         *("scenario", "world", "schedule", "timeline", "downloads", "roster", "aggregation", "watch"),
         *("reduction", "pace", "codings", "clocks", "lockstep", "simulator", "delivery", "trainer"),
+        *("stacked", "pending", "one_by_one", "apart", "replay"),
         *("wires", "microbatches", "stages", "moves", "crew", "pipelines"),
         *("agenda", "messages", "testbed", "nodes", "errands", "processes", "unrolled", "events"),
         *("meetings", "gathering", "neighbours", "operations", "rendezvous"),

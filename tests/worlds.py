@@ -20,6 +20,7 @@ from bench.optimizer import SGD, AdamW, LearningRateSchedule
 from bench.pace import Activations, Workload
 from bench.participation import WaitForAll
 from bench.recovery import FromServer
+from bench.replay import Replay
 from bench.replicas import Replicas
 from bench.run import SIMULATORS
 from bench.scenario import Scenario
@@ -133,8 +134,18 @@ def simulate(
     return simulator.run(algorithm, shadow, steps)
 
 
-def small_trainer(corpus, shape, steps, *, evaluation=20, sequences=64, lanes=2, **changes):
+def small_trainer(corpus, shape, steps, **changes):
     """A Trainer of a small shape, AdamW unless `changes` say otherwise, warmed up over 5 of `steps`."""
+    return Trainer(**small_settings(corpus, shape, steps, **changes))
+
+
+def small_replay(corpus, shape, steps, **changes):
+    """A Replay with the settings of `small_trainer`."""
+    return Replay(**small_settings(corpus, shape, steps, **changes))
+
+
+def small_settings(corpus, shape, steps, *, evaluation=20, sequences=64, lanes=2, **changes):
+    """What small_trainer and small_replay are made of."""
     settings = {
         "optimizer": AdamW(lr=3e-3, beta1=0.9, beta2=0.99, eps=1e-8, weight_decay=0.1),
         "lr_schedule": LearningRateSchedule(warmup=5, final=0.1, steps=steps),
@@ -144,5 +155,5 @@ def small_trainer(corpus, shape, steps, *, evaluation=20, sequences=64, lanes=2,
         "seed": 0,
         "stack": 2,
     }
-    evaluate = Evaluation(evaluation, sequences)
-    return Trainer(model=GPT(shape), corpus=corpus, evaluation=evaluate, lanes=Lanes(lanes), **(settings | changes))
+    learning = {"model": GPT(shape), "corpus": corpus, "evaluation": Evaluation(evaluation, sequences), "lanes": Lanes(lanes)}
+    return settings | learning | changes

@@ -2,7 +2,8 @@
 
 from bench.optimizer.adamw import AdamW
 from bench.optimizer.base import LearningRateSchedule, Optimizer, State
+from bench.optimizer.delayed_nesterov import DelayedNesterov
 from bench.optimizer.nesterov import Nesterov
 from bench.optimizer.sgd import SGD
 
-__all__ = ["SGD", "AdamW", "LearningRateSchedule", "Nesterov", "Optimizer", "State"]
+__all__ = ["SGD", "AdamW", "DelayedNesterov", "LearningRateSchedule", "Nesterov", "Optimizer", "State"]

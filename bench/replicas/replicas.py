@@ -16,6 +16,8 @@ class Replicas:
     device this is a shadow: shapes and bytes without numbers. A worker's own program gets `one` row of all.
     """
 
+    step_index: float
+
     def __init__(
         self, params: Tensor, optimizer: Optimizer, schedule: LearningRateSchedule, layout: Layout | None = None
     ) -> None:
