@@ -19,7 +19,7 @@ class Replicas:
     ) -> None:
         self.params = params
         self.layout = layout or Layout.plain(params.shape[1])
-        self.state: State = optimizer.state(params)
+        self.state: State = optimizer.state(params, self.layout.shapes)
         self.step_index = 0
         self._optimizer, self._schedule = optimizer, schedule
 
@@ -31,12 +31,22 @@ class Replicas:
     def step_rows(self, rows: slice, gradient: Tensor, step_index: float) -> None:
         """One optimizer step of the replicas `rows` along `gradient`, (n, P), at the program step `step_index`."""
         state = {name: tensor[rows] for name, tensor in self.state.items()}
-        self._optimizer.step(self.params[rows], gradient, state, self._schedule.scale(step_index))
+        self._optimizer.step(self.params[rows], gradient, state, self._schedule.scale(step_index), self.layout.shapes)
+
+    def forget_state(self) -> None:
+        """Every replica's optimizer is as if it had never stepped."""
+        for tensor in self.state.values():
+            tensor.zero_()
 
     def copy_state(self, source: int, targets: list[int]) -> None:
         """Give `targets` the optimizer state of `source`, as a worker does that downloads state."""
         for tensor in self.state.values():
             tensor[targets] = tensor[source].clone()
+
+    @property
+    def lr_scale(self) -> float:
+        """The learning-rate schedule's factor at the program step under way, for what steps without the optimizer."""
+        return self._schedule.scale(self.step_index)
 
     @property
     def state_bytes(self) -> int:
