@@ -66,7 +66,8 @@ class Clocks:
             ("bandwidth", reduction.cleared),  # for what is on the links before it
             ("discarded", reduction.tried),
             ("latency", reduction.tried + reduction.latency),
-            ("aggregation", reduction.tried + reduction.latency + reduction.arithmetic),
+            ("codec", reduction.tried + reduction.latency + reduction.recoding),
+            ("aggregation", reduction.tried + reduction.latency + reduction.recoding + reduction.arithmetic),
             ("bandwidth", reduction.over),
         ):
             if end > passed:

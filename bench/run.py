@@ -13,15 +13,18 @@ from bench.adversary import Adversary
 from bench.aggregator import Aggregator
 from bench.algorithm import Algorithm
 from bench.build import build
+from bench.codec import Codec
 from bench.data import Corpus, Source
 from bench.devices import Matmul, Work
 from bench.errors import ConfError, RecordError
+from bench.feedback import Feedback
 from bench.lanes import Lanes, lanes_here
 from bench.memory import keep_freed_memory
 from bench.model import GPT, Shape
 from bench.optimizer import LearningRateSchedule, Optimizer
-from bench.pace import Workload
+from bench.pace import Activations, Workload
 from bench.participation import Backup
+from bench.pipelines import PipelineSimulator
 from bench.progress import Progress
 from bench.record import SCHEMA, Row, Store, digest
 from bench.replicas import Layout, Replicas
@@ -36,7 +39,7 @@ from bench.world import Conf, scenario, whole
 TASK = ("model", "optimizer", "lr_schedule", "evaluation", "steps")
 """Settings that, with the text, say what is to be learnt; rows that share them can be compared."""
 
-LEARNING = (*TASK, "seed", "algorithm", "codec", "aggregator", "adversary")
+LEARNING = (*TASK, "seed", "algorithm", "codec", "feedback", "aggregator", "adversary")
 """Settings that, with the text and the schedule, decide a curve."""
 
 
@@ -50,7 +53,8 @@ class Run:
         self.shape: Shape = build(conf["model"], "model", Shape)
         self.timed: Shape = build(conf["timed_as"], "timed_as", Shape)
         self.algorithm: Algorithm = build(conf["algorithm"], "algorithm")
-        self.codec = build(conf["codec"], "codec")
+        self.codec: Codec = build(conf["codec"], "codec")
+        self.feedback: Feedback = build(conf["feedback"], "feedback")
         self.aggregator: Aggregator = build(conf["aggregator"], "aggregator")
         self.adversary: Adversary = build(conf["adversary"], "adversary")
         self.optimizer: Optimizer = build(conf["optimizer"], "optimizer")
@@ -124,15 +128,18 @@ class Run:
             sequences=self.timed.batch,
             state_bytes=shadow.state_bytes,
             resident_bytes=share * (shadow.state_bytes + shadow.params[:1].nbytes),
+            activations=Activations(self.timed.layers, self.timed.context, self.timed.width),
         )
         adversary = self.adversary
         hostile = Hostile(adversary.members(self.conf["seed"], W), adversary.start, adversary.computes)
-        simulator = Simulator(
+        make = PipelineSimulator if self.algorithm.lockstep == "stages" else Simulator
+        simulator = make(
             self.scenario,
             workload,
             self.codec,
             self.max_virtual,
             rule=self.aggregator,
+            feedback=self.feedback,
             hostile=hostile if adversary.fraction else None,
         )
         with self.progress.steps("simulating", self.steps) as progress:
@@ -192,6 +199,7 @@ class Run:
                 optimizer=self.optimizer,
                 lr_schedule=self.lr_schedule,
                 codec=self.codec,
+                feedback=self.feedback,
                 aggregator=self.aggregator,
                 adversary=self.adversary,
                 evaluation=self.evaluation,

@@ -8,15 +8,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.aggregation import Aggregation, Rule
-from bench.algorithm import Algorithm, AllGather, AllReduce, Backward, Exchange, Forward, ReduceScatter, Train
+from bench.algorithm import Algorithm, AllGather, AllReduce, Backward, Exchange, Forward, Pipeline, ReduceScatter, Train
 from bench.clocks import Clocks, Segment
 from bench.codec import Codec
+from bench.codec.base import Cost
 from bench.errors import SkipError, VirtualTimeout
+from bench.feedback import Feedback
 from bench.lockstep import Compute, Shared, play
-from bench.pace import Amount, Pace, Workload
+from bench.pace import Amount, Coding, Load, Pace, Workload
 from bench.participation import WaitForAll
 from bench.reduction import Air, Reduction
-from bench.replicas import Replicas
+from bench.replicas import Part, Replicas
 from bench.roster import Roster
 from bench.scenario import Scenario
 from bench.schedule import Recorder
@@ -45,8 +47,7 @@ class Started:
     redo: Amount  # to compute anew where all its work is lost
     word: str  # of a Reduction
     row: Tensor  # (1, n) of its payload
-    wire_bytes: int
-    codec_bytes: int  # through a device's memory to encode, and again to decode
+    coding: Coding | None  # None where the payload travels as it is
     reduction: Reduction | None = None
 
 
@@ -70,12 +71,15 @@ class Simulator:
         max_virtual: float,
         *,
         rule: Rule | None = None,
+        feedback: Feedback | None = None,
         hostile: Hostile | None = None,
     ) -> None:
         workers, seed = scenario.workers, scenario.seed
         self._pace = Pace(scenario.fleet, scenario.jitter, workload, scenario.split, seed)
         self.step_seconds = self._pace.step_seconds  # (W,)
         self._scenario, self._codec, self._max_virtual = scenario, codec, max_virtual
+        self._feedback = feedback is not None and feedback.on
+        self._codings: dict[tuple[Part | None, int], Coding] = {}  # by what a payload is about, and its columns
         self._ledger = Ledger(workers)
         self._roster = Roster(
             churn=scenario.churn,
@@ -86,7 +90,8 @@ class Simulator:
             ledger=self._ledger,
             seed=seed,
         )
-        self._air = Air(self._roster, self._ledger, Aggregation(scenario, rule))
+        self._aggregation = Aggregation(scenario, rule)
+        self._air = Air(self._roster, self._ledger, self._aggregation)
         self._clocks = Clocks(self._roster, self._ledger)
         self._recorder = Recorder(workers, self._pace.effort)
         self._interruptions = scenario.failures.interruptions(seed, workers)
@@ -113,6 +118,8 @@ class Simulator:
 
     def compute(self, operation: Compute, opens: bool) -> Tensor | None:
         """The clocks are moved by the next operation that asks where they are."""
+        if isinstance(operation, Pipeline):
+            raise ValueError("an algorithm whose model is cut into stages must set lockstep = 'stages'")
         segment, params = self._segment, self._replicas.params
         part = None if isinstance(operation, Train) else operation.part
         forward = isinstance(operation, Forward)
@@ -143,16 +150,15 @@ class Simulator:
         if isinstance(operation, Exchange) or (isinstance(operation, AllReduce) and operation.groups is not None):
             raise ValueError("an algorithm in lockstep must have operations of all workers only; set lockstep = 'groups'")
         row = operation.payload[:1]
-        encoded = not isinstance(operation, AllGather) and operation.encoded and not self._codec.exact
-        wire_bytes = sum(part.nbytes for part in self._codec.encode(row)) if encoded else row.nbytes
-        # A codec that changes anything reads one form and writes the other, through the device's memory.
-        codec_bytes = row.nbytes + wire_bytes if encoded else 0
+        coding = None
+        if not isinstance(operation, AllGather) and operation.encoded and not self._codec.exact:
+            coding = self._coding(row, operation.part)
         segment, self._segment = self._segment, Segment(self._scenario.workers)
         if segment.steps:
             self._redo = segment.local
         index = self._recorder.begin(segment.steps)
         word = _WORDS[type(operation)]
-        started = Started(index, self._steps, segment.local, self._redo, word, row, wire_bytes, codec_bytes)
+        started = Started(index, self._steps, segment.local, self._redo, word, row, coding)
         verifiers = self._watch.verifiers(self._present(), index) if segment.steps else None
         reduction = self._attempt(started, segment, verifiers)
         if reduction is None:
@@ -171,7 +177,11 @@ class Simulator:
         while (reduction := self._land(started)).lost:
             self._fly(started, self._redone(started))
         ranks = self._present()
-        self._clocks.receive(ranks, reduction, self._pace.code(ranks, started.codec_bytes), segment)
+        coding, decode = started.coding, None
+        if coding is not None:
+            count = self._aggregation.decoded(started.word, len(reduction.senders), coding)
+            decode = self._pace.code(ranks, coding.decode * count)
+        self._clocks.receive(ranks, reduction, decode, segment)
         counted = np.zeros(self._scenario.workers, bool)
         counted[reduction.senders] = True
         self._recorder.end(started.index, counted)
@@ -210,7 +220,7 @@ class Simulator:
         if heard is not None and (able & heard).any():
             able &= heard
         compute = self._seconds(ranks, segment)
-        encode = self._pace.code(ranks, started.codec_bytes)
+        encode = None if started.coding is None else self._pace.code(ranks, started.coding.first)
         ready = self._clocks.busy[ranks]
         ready += compute
         if encode is not None:
@@ -235,10 +245,12 @@ class Simulator:
         chosen = slice(None) if sends.all() else np.flatnonzero(sends)  # a million need no copies
         senders = ranks[chosen]
         self._clocks.busy[senders] = ready[chosen]
-        coded = None if encode is None else segment.coded[senders] + encode[chosen]
+        # What was decoded since the last start is charged with this, even where it is not encoded itself.
+        coded = None if self._codec.exact else segment.coded[senders] + (0.0 if encode is None else encode[chosen])
         return Reduction(
             word=started.word,
-            nbytes=started.wire_bytes,
+            nbytes=started.row.nbytes if started.coding is None else started.coding.wire_bytes,
+            coding=started.coding,
             payload_bytes=started.row.nbytes,
             members=senders if len(senders) == np.count_nonzero(stays) else ranks[np.flatnonzero(stays)],
             senders=senders,
@@ -247,6 +259,22 @@ class Simulator:
             hostile=self._watch.hostile(senders, started.step),
             begun=self._roster.now,
         )
+
+    def _coding(self, row: Tensor, part: Part | None) -> Coding:
+        """How a row, (1, n), that is about `part` is encoded: found once for all that are alike."""
+        key = part, row.shape[1]
+        if key not in self._codings:
+            codec = self._codec
+            wire = sum(tensor.nbytes for tensor in codec.encode(row, 0, self._replicas.layout.about(part, row.shape[1])))
+
+            def load(cost: Cost) -> Load:
+                return Load(cost.reads * row.nbytes + wire, cost.flops * row.shape[1])
+
+            encode, decode = load(codec.encoding), load(codec.decoding)
+            # The memory is read and written, and what was sent decoded, to know what it leaves out.
+            first = encode + decode + Load(2.0 * row.nbytes, 2.0 * row.shape[1]) if self._feedback else encode
+            self._codings[key] = Coding(wire, codec.traffic, codec.rounds, first, encode, decode)
+        return self._codings[key]
 
     def _seconds(self, ranks: Ints, segment: Segment) -> Floats:
         """The seconds in which each of `ranks` does what of a segment is not in the clocks yet."""

@@ -9,7 +9,7 @@ import torch
 import yaml
 from worlds import scenario, simulate, small_trainer
 
-from bench.algorithm import AllReduce, Backward, Forward, Handle, ReduceScatter, Start, Train, Wait
+from bench.algorithm import AllReduce, Backward, Exchange, Forward, Handle, Pipeline, ReduceScatter, Start, Train, Wait
 from bench.build import build
 from bench.data import Synthetic
 from bench.model import Shape
@@ -57,6 +57,9 @@ def answers(program, gradients, count):
             case Train() | Forward():
                 answer = None
                 step += isinstance(operation, Forward)
+            case Pipeline():
+                step += 1
+                answer = gradients(step)
             case Backward():
                 step += operation.part is None
                 answer = gradients(step) if operation.part is None else operation.part.of(gradients(step))
@@ -65,6 +68,8 @@ def answers(program, gradients, count):
                 in_the_air[answer] = operation.operation
             case Wait():
                 answer = in_the_air.pop(operation.handle).payload.mean(0, keepdim=True)
+            case Exchange() | AllReduce(groups=np.ndarray()):
+                answer = operation.payload.clone()
             case _:
                 answer = operation.payload.mean(0, keepdim=True)
 
@@ -91,7 +96,7 @@ def test_a_run_in_both_interpreters_repeats_bit_for_bit(algorithm):
     corpus = Synthetic(tokens=5000, branches=4, source_seed=0).corpus(32)
 
     def run():
-        timeline = simulate(algorithm, scenario(3, speeds=[1, 2], jitter=0.1), steps=20)
+        timeline = simulate(algorithm, scenario(4, speeds=[1, 2], jitter=0.1), steps=20, sequences=2)
         trainer = small_trainer(corpus, SHAPE, 20)
         curve = trainer.run(algorithm, timeline.schedule)
         return timeline, curve, trainer.replicas.params
@@ -101,7 +106,7 @@ def test_a_run_in_both_interpreters_repeats_bit_for_bit(algorithm):
     assert curve == curve2
     assert torch.equal(params, params2)
     assert curve.losses[-1] < curve.losses[0]
-    assert len(params) == (1 if algorithm.identical_replicas else 3)
+    assert len(params) == (1 if algorithm.identical_replicas else 4)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if preset(name).identical_replicas])
@@ -109,7 +114,7 @@ def test_replicas_declared_identical_are_identical_after_every_step(name):
     everybody = replicas(3, 10, "cpu")
     begun = everybody.params.clone()
     for operation in answers(preset(name).run(everybody), seeded, 200):
-        if isinstance(operation, Forward | Backward):
+        if isinstance(operation, Forward | Backward | Pipeline):
             assert torch.equal(everybody.params, everybody.params[:1].expand(3, -1))
     assert not torch.equal(everybody.params, begun)
 

@@ -9,17 +9,18 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "bench"
 
 NUMPY_HALF = ("network", "devices", "jitter", "churn", "failures", "recovery", "participation", "split", "verification")
-TORCH_HALF = ("optimizer", "replicas", "codec", "aggregator", "adversary", "model", "data", "lanes")
+TORCH_HALF = ("optimizer", "replicas", "codec", "feedback", "aggregator", "adversary", "model", "data", "lanes")
 FLOORS = (
-    ("", "units", "seeds", "errors", "mixture", "build", "memory"),  # "" is bench/__init__.py
+    ("", "units", "seeds", "errors", "mixture", "build", "memory", "graphs"),  # "" is bench/__init__.py
     NUMPY_HALF + TORCH_HALF,
     ("algorithm",),
     (
         *("scenario", "world", "schedule", "timeline", "downloads", "roster", "aggregation", "watch"),
         *("reduction", "pace", "clocks", "lockstep", "simulator", "delivery", "trainer"),
+        *("wires", "microbatches", "stages", "moves", "crew", "pipelines"),
     ),
     ("record",),
-    ("progress", "run", "job", "report", "reference", "sweep", "explain", "__main__"),
+    ("progress", "run", "job", "report", "reference", "sweep", "explain", "resolvers", "__main__"),
 )
 """Bottom to top. Modules of one floor may import each other, save across the halves, and never in a circle."""
 
@@ -27,6 +28,9 @@ STRANGERS = {
     "trainer": ("simulator", "timeline", "roster", "reduction", "pace", "clocks", "scenario", "world"),  # what, not when
     "delivery": ("schedule", "lockstep", "model", "data"),  # payloads, and nothing of where they come from
     "simulator": ("trainer", "delivery", "data", "model", "aggregator", "adversary", "lanes"),  # when, not what
+    "pipelines": ("trainer", "delivery", "data", "model", "aggregator", "adversary", "lanes"),
+    "crew": ("trainer", "delivery", "data", "model"),
+    "microbatches": ("algorithm", "roster", "timeline", "scenario"),  # what flows, and not in what world
     "roster": ("trainer", "data", "model"),
     "reduction": ("trainer", "data", "model"),
     "clocks": ("trainer", "data", "model"),
@@ -39,6 +43,7 @@ LIGHT = (
     "errors",
     "mixture",
     "build",
+    "graphs",
     *NUMPY_HALF,
     "schedule",
     "timeline",
@@ -49,6 +54,10 @@ LIGHT = (
     "reduction",
     "pace",
     "clocks",
+    "wires",
+    "microbatches",
+    "stages",
+    "moves",
     "record",
     "explain",
     "sweep",

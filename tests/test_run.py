@@ -119,6 +119,7 @@ CHANGES = {
     "seed": "seed=1",
     "algorithm": "algorithm=local_sgd",
     "codec": "codec=bf16",
+    "feedback": "feedback=error_feedback",
     "aggregator": "aggregator=median",
     "adversary": "adversary=sign_flip adversary.fraction=0.5",
     "tokens": "data.source_seed=1",

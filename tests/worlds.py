@@ -17,8 +17,9 @@ from bench.model import GPT
 from bench.network import Changes, Paths, Topology, Transport
 from bench.network.collectives import Ring
 from bench.optimizer import SGD, AdamW, LearningRateSchedule
-from bench.pace import Workload
+from bench.pace import Activations, Workload
 from bench.participation import WaitForAll
+from bench.pipelines import PipelineSimulator
 from bench.recovery import FromServer
 from bench.replicas import Replicas
 from bench.scenario import Scenario
@@ -100,15 +101,35 @@ def scenario(
     )
 
 
-def simulate(algorithm, world, steps, *, codec=None, resident=1.0, limit=1e9, rule=None, hostile=None):
-    """The timeline of an algorithm with P parameters on a world."""
-    workload = Workload(work=lambda sequences: Work(flops=1.0), sequences=1, state_bytes=STATE, resident_bytes=resident)
+def simulate(
+    algorithm,
+    world,
+    steps,
+    *,
+    codec=None,
+    feedback=None,
+    resident=1.0,
+    limit=1e9,
+    rule=None,
+    hostile=None,
+    sequences=1,
+    width=10,
+):
+    """The timeline of an algorithm with P parameters on a world; five tokens of `width` numbers a sequence between layers."""
+    workload = Workload(
+        work=lambda sequences: Work(flops=1.0),
+        sequences=sequences,
+        state_bytes=STATE,
+        resident_bytes=resident,
+        activations=Activations(layers=32, tokens=5, width=width),
+    )
     shadow = Replicas(
         torch.empty((world.workers, P), device="meta"),
         SGD(lr=1.0, momentum=0.0),
         LearningRateSchedule(warmup=0, final=1.0, steps=steps),
     )
-    simulator = Simulator(world, workload, codec or NoCodec(), limit, rule=rule, hostile=hostile)
+    make = PipelineSimulator if algorithm.lockstep == "stages" else Simulator
+    simulator = make(world, workload, codec or NoCodec(), limit, rule=rule, feedback=feedback, hostile=hostile)
     return simulator.run(algorithm, shadow, steps)
 
 

@@ -29,8 +29,8 @@ class Adversary(Protocol):
         """What the n workers that count really send, (n, P); `payloads` is left as it is.
 
         `payloads`, (n, P), is what they should send and `bad`, (n,), marks those that are bad, at least one. `last` is the
-        last aggregate of payloads of this size that has arrived, (1, P), or None. `draw` names the run and the reduction:
-        what is random is drawn from streams of that seed.
+        last aggregate of payloads of this size that has arrived, (1, P), or that each of the m bad ones got, (m, P), or None.
+        `draw` names the run and the reduction: what is random is drawn from streams of that seed.
         """
         ...
 

@@ -5,7 +5,7 @@ from typing import Any
 
 Row = dict[str, Any]
 
-SCHEMA = 3
+SCHEMA = 4
 """Raised when a column's meaning changes, or what is computed for equal settings: it is part of every key, so that an old row
 is not found in place of a new one. Rows of another schema are left out, by name, of every table."""
 
@@ -20,6 +20,7 @@ COLUMNS = {
     "scenario": "preset of the hardware",
     "algorithm": "preset of the training algorithm",
     "codec": "preset of the payload's encoding",
+    "feedback": "preset of what becomes of that which the encoding leaves out",
     "aggregator": "preset of the rule that makes one payload of several",
     "adversary": "preset of what bad workers do",
     "model": "preset that was trained",
@@ -56,7 +57,7 @@ COLUMNS = {
 }
 
 TEXTS = (
-    *("key", "status", "reason", "command", "scenario", "algorithm", "codec", "aggregator", "adversary"),
+    *("key", "status", "reason", "command", "scenario", "algorithm", "codec", "feedback", "aggregator", "adversary"),
     *("model", "timed_as", "data", "curve_digest", "workload", "data_digest"),
 )
 MAPPINGS = ("ledger", "curve", "versions", "conf")

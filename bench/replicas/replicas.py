@@ -38,6 +38,13 @@ class Replicas:
         for tensor in self.state.values():
             tensor.zero_()
 
+    def keep(self, name: str, rows: Tensor) -> Tensor:
+        """Hold `rows`, (R, n), that an algorithm changes in place: state of a worker, who downloads it with the rest."""
+        if name in self.state:
+            raise ValueError(f"name must not be one of {', '.join(self.state)}, got '{name}'")
+        self.state[name] = rows
+        return rows
+
     def copy_state(self, source: int, targets: list[int]) -> None:
         """Give `targets` the optimizer state of `source`, as a worker does that downloads state."""
         for tensor in self.state.values():
@@ -53,6 +60,8 @@ class Replicas:
         """Bytes of one worker's parameters and optimizer state."""
         return sum(tensor[:1].nbytes for tensor in (self.params, *self.state.values()))
 
-    def consensus(self) -> Tensor:
-        """The mean of all replicas, (1, P): the model that is evaluated."""
-        return self.params.mean(0, keepdim=True) if len(self.params) > 1 else self.params
+    def consensus(self, ranks: list[int] | None = None) -> Tensor:
+        """The mean of all replicas, or of those of `ranks`, (1, P): the model that is evaluated."""
+        if len(self.params) == 1:
+            return self.params
+        return self.params.mean(0, keepdim=True) if ranks is None else self.params[ranks].mean(0, keepdim=True)
