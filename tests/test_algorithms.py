@@ -36,7 +36,9 @@ SHAPE = Shape(layers=1, width=16, heads=2, vocabulary=32, context=8, batch=2)
 
 
 def preset(name):
-    return build(yaml.safe_load((ROOT / f"conf/algorithm/{name}.yaml").read_text()), "algorithm")
+    conf = yaml.safe_load((ROOT / f"conf/algorithm/{name}.yaml").read_text())
+    conf.pop("defaults", None)  # what else it selects
+    return build(conf, "algorithm")
 
 
 @pytest.fixture(params=NAMES)

@@ -28,7 +28,7 @@ class OverlappedDiLoCo(Algorithm):
     def run(self, replicas: Replicas) -> Program:
         workers = len(replicas.params)
         outer = Nesterov(lr=self.outer_lr, momentum=self.outer_momentum)
-        anchor = replicas.params.clone() if self.eager else replicas.params[:1].clone()  # (W, P) or (1, P)
+        anchor = replicas.params[:1].clone()  # (1, P), eager (W, P) from the first outer step on
         before = torch.zeros_like(replicas.params)  # (W, P) pseudo-gradients of the round before
         in_the_air: Handle | None = None  # their average
         while True:

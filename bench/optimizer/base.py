@@ -1,6 +1,7 @@
 """What every inner optimizer offers, and the learning-rate schedule that they share."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,15 +10,18 @@ from torch import Tensor
 State = dict[str, Tensor]
 """Tensors with a row for each replica."""
 
+Shapes = Mapping[str, tuple[int, ...]]
+"""The names and shapes of a model's tensors, in the order in which they lie in a row of its parameters."""
+
 
 class Optimizer(Protocol):
     """An inner optimizer: settings only; its state is held by the replicas."""
 
-    def state(self, params: Tensor) -> State:
-        """The state of fresh replicas with `params`, (R, P)."""
+    def state(self, params: Tensor, shapes: Shapes) -> State:
+        """The state of fresh replicas with `params`, (R, P), that hold tensors of these `shapes`: all zeros."""
         ...
 
-    def step(self, params: Tensor, gradient: Tensor, state: State, lr_scale: float) -> None:
+    def step(self, params: Tensor, gradient: Tensor, state: State, lr_scale: float, shapes: Shapes) -> None:
         """One step of n replicas in place: params, gradient and state have n rows each."""
         ...
 

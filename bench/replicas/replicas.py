@@ -23,7 +23,7 @@ class Replicas:
     ) -> None:
         self.params = params
         self.layout = layout or Layout.plain(params.shape[1])
-        self.state: State = optimizer.state(params)
+        self.state: State = optimizer.state(params, self.layout.shapes)
         self.step_index = 0
         self.rank = 0  # of the first row
         self.workers = len(params)  # in the run, also where this is one of them
@@ -45,7 +45,12 @@ class Replicas:
     def step_rows(self, rows: slice, gradient: Tensor, step_index: float) -> None:
         """One optimizer step of the replicas `rows` along `gradient`, (n, P), at the program step `step_index`."""
         state = {name: tensor[rows] for name, tensor in self.state.items()}
-        self._optimizer.step(self.params[rows], gradient, state, self._schedule.scale(step_index))
+        self._optimizer.step(self.params[rows], gradient, state, self._schedule.scale(step_index), self.layout.shapes)
+
+    def forget_state(self) -> None:
+        """Every replica's optimizer is as if it had never stepped."""
+        for tensor in self.state.values():
+            tensor.zero_()
 
     def keep(self, name: str, rows: Tensor) -> Tensor:
         """Hold `rows`, (R, n), that an algorithm changes in place: state of a worker, who downloads it with the rest."""
@@ -58,6 +63,11 @@ class Replicas:
         """Give `targets` the optimizer state of `source`, as a worker does that downloads state."""
         for tensor in self.state.values():
             tensor[targets] = tensor[source].clone()
+
+    @property
+    def lr_scale(self) -> float:
+        """The learning-rate schedule's factor at the program step under way, for what steps without the optimizer."""
+        return self._schedule.scale(self.step_index)
 
     @property
     def state_bytes(self) -> int:
