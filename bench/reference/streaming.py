@@ -57,6 +57,7 @@ PUBLISHED = Path(__file__).parent / "streaming.csv"
 GRID = np.logspace(-1, 3, 50)  # Gbit/s
 PARAMETERS = {"1B": 1_000_000_000, "10B": 10_000_000_000, "100B": 100_000_000_000}
 SYNC_EVERY, FRAGMENT_LAYERS, OVERLAP, REPLICAS = 100, 3, 1, 2
+PEAK = 1e30  # FLOP/s of devices that take no time but for their steps
 
 
 class FourBits:
@@ -135,7 +136,7 @@ def utilisation(row: Mapping[str, object], gbit: float, layerwise: bool) -> floa
         LearningRateSchedule(warmup=0, final=1.0, steps=steps),
         layout,
     )
-    workload = Workload(work=lambda sequences: Work(flops=seconds), sequences=1, state_bytes=1.0, resident_bytes=1.0)
+    workload = Workload(work=lambda sequences: Work(flops=seconds * PEAK), sequences=1, state_bytes=1.0, resident_bytes=1.0)
     timeline = Simulator(world(gbit), workload, codec, max_virtual=np.inf).run(algorithm, shadow, steps)
     ends = dict(zip(timeline.round_steps.tolist(), timeline.round_end.tolist(), strict=True))
     first = min(ends)
@@ -168,9 +169,9 @@ def programs(row: Mapping[str, object], layerwise: bool) -> tuple[Algorithm, Cod
 
 
 def world(gbit: float) -> Scenario:
-    """Two replicas with lines of `gbit` Gbit/s and no latency, on devices of 1 FLOP/s whose memory takes no time."""
+    """Two replicas with lines of `gbit` Gbit/s and no latency, on devices that take no time but for their steps."""
     network = Topology(uplink=gbit * 1e9 / 8, downlink=gbit * 1e9 / 8, last_mile=0.0).network(REPLICAS, seed=0)
-    device = Device(peak=1.0, memory=1.0, memory_bandwidth=np.inf, efficiency=1.0, source="", verified=True)
+    device = Device(peak=PEAK, memory=1.0, memory_bandwidth=np.inf, efficiency=1.0, source="", verified=True)
     return Scenario(
         paths=Paths(network, Transport()),
         collective=Ring(),

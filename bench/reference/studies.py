@@ -14,6 +14,7 @@ from bench.network import Topology, Transport
 from bench.reference import devices as of_devices
 from bench.reference import failures as of_failures
 from bench.reference import network as of_networks
+from bench.reference import runs as of_runs
 from bench.reference import streaming as of_streaming
 from bench.reference.report import COLOURS, Columns, Study, diagonal, percent, scatter, verdict
 
@@ -110,11 +111,31 @@ def streaming() -> Study:
     )
 
 
+def runs() -> Study:
+    """Runs over the internet: how long they synchronized, and what was left of their time."""
+    columns: Columns = {
+        "run": lambda row: row["run"],
+        "quantity": lambda row: row["quantity"],
+        "published": lambda row: f"{row['measured']:,.4g} {row['unit']}".rstrip(),
+        "predicted": lambda row: f"{row['predicted']:,.4g} {row['unit']}".rstrip(),
+        "error": percent,
+        "within": lambda row: verdict(row) if row["unit"] or not row["within"] else f"{row['within']} (1 point)",
+        "note": lambda row: row["note"],
+    }
+    return Study(
+        name="runs",
+        frame=of_runs.compared(),
+        columns=columns,
+        figure=lambda frame: scatter(frame[frame["unit"] == "s"], "run", "s"),
+    )
+
+
 STUDIES: dict[str, Callable[[], Study]] = {
     "network": network,
     "devices": devices,
     "failures": failures,
     "streaming": streaming,
+    "runs": runs,
 }
 
 
