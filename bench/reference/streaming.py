@@ -35,29 +35,17 @@ from bench.algorithm import Algorithm
 from bench.algorithm.ddp import DDP
 from bench.algorithm.diloco import DiLoCo
 from bench.algorithm.streaming_diloco import StreamingDiLoCo
-from bench.churn import AlwaysOn
 from bench.codec import BF16, Codec
-from bench.devices import Device, Work, fleet
-from bench.failures import NoFailures
-from bench.jitter import NoJitter
 from bench.network import Paths, Topology, Transport
 from bench.network.collectives import Ring
-from bench.optimizer import SGD, LearningRateSchedule
-from bench.pace import Workload
-from bench.participation import WaitForAll
-from bench.recovery import FromServer
 from bench.reference.layerwise import Layerwise
-from bench.replicas import Layout, Replicas
-from bench.scenario import Scenario
-from bench.simulator import Simulator
-from bench.split import Uniform
-from bench.verification import NoVerification
+from bench.reference.timed import timed
+from bench.replicas import Layout
 
 PUBLISHED = Path(__file__).parent / "streaming.csv"
 GRID = np.logspace(-1, 3, 50)  # Gbit/s
 PARAMETERS = {"1B": 1_000_000_000, "10B": 10_000_000_000, "100B": 100_000_000_000}
 SYNC_EVERY, FRAGMENT_LAYERS, OVERLAP, REPLICAS = 100, 3, 1, 2
-PEAK = 1e30  # FLOP/s of devices that take no time but for their steps
 
 
 class FourBits:
@@ -130,14 +118,9 @@ def utilisation(row: Mapping[str, object], gbit: float, layerwise: bool) -> floa
     layers, seconds = int(str(row["layers"])), float(str(row["step_seconds"]))
     layer = PARAMETERS[str(row["model"])] // layers
     layout = Layout({f"{number}.weight": (layer,) for number in range(layers)})
-    shadow = Replicas(
-        torch.empty((REPLICAS, layout.columns), device="meta"),
-        SGD(lr=1.0, momentum=0.0),
-        LearningRateSchedule(warmup=0, final=1.0, steps=steps),
-        layout,
-    )
-    workload = Workload(work=lambda sequences: Work(flops=seconds * PEAK), sequences=1, state_bytes=1.0, resident_bytes=1.0)
-    timeline = Simulator(world(gbit), workload, codec, max_virtual=np.inf).run(algorithm, shadow, steps)
+    rate = gbit * 1e9 / 8
+    paths = Paths(Topology(uplink=rate, downlink=rate, last_mile=0.0).network(REPLICAS, seed=0), Transport())
+    timeline = timed(algorithm, codec, layout, steps, step_seconds=seconds, paths=paths, collective=Ring())
     ends = dict(zip(timeline.round_steps.tolist(), timeline.round_end.tolist(), strict=True))
     first = min(ends)
     assert first + period in list(ends)[:-1], "the last round also waits for what nobody needs any more"
@@ -166,23 +149,3 @@ def programs(row: Mapping[str, object], layerwise: bool) -> tuple[Algorithm, Cod
         sync_every=SYNC_EVERY, fragments=fragments(row), delay=delay, mixing=0.5, outer_lr=lr, outer_momentum=momentum
     )
     return own, codec
-
-
-def world(gbit: float) -> Scenario:
-    """Two replicas with lines of `gbit` Gbit/s and no latency, on devices that take no time but for their steps."""
-    network = Topology(uplink=gbit * 1e9 / 8, downlink=gbit * 1e9 / 8, last_mile=0.0).network(REPLICAS, seed=0)
-    device = Device(peak=PEAK, memory=1.0, memory_bandwidth=np.inf, efficiency=1.0, source="", verified=True)
-    return Scenario(
-        paths=Paths(network, Transport()),
-        collective=Ring(),
-        changes=None,
-        fleet=fleet({"unit": device}, REPLICAS, seed=0, list=["unit"]),
-        jitter=NoJitter(),
-        churn=AlwaysOn(),
-        failures=NoFailures(),
-        recovery=FromServer(),
-        participation=WaitForAll(),
-        split=Uniform(),
-        verification=NoVerification(),
-        seed=0,
-    )

@@ -13,6 +13,7 @@ from bench.explain import CONF
 from bench.network import Topology, Transport
 from bench.reference import devices as of_devices
 from bench.reference import failures as of_failures
+from bench.reference import measured_diloco as of_measured_diloco
 from bench.reference import network as of_networks
 from bench.reference import runs as of_runs
 from bench.reference import streaming as of_streaming
@@ -111,6 +112,30 @@ def streaming() -> Study:
     )
 
 
+def measured_diloco() -> Study:
+    """DiLoCo and DDP on four GPUs beside what the presets aws_p3 and tcp_lan say."""
+    aws = build(_preset("network/aws_p3"), "network", Topology)
+    tcp = build(_preset("transport/tcp_lan"), "transport", Transport)
+    columns: Columns = {
+        "algorithm": lambda row: row["algorithm"],
+        "H": lambda row: str(row["sync_every"]),
+        "shaped to": lambda row: row["shaped_to"],
+        "quantity": lambda row: row["quantity"],
+        "measured": lambda row: f"{row['measured']:.4g}",
+        "predicted": lambda row: f"{row['predicted']:.4g}",
+        "error": percent,
+        "within": verdict,
+    }
+    return Study(
+        name="measured_diloco",
+        frame=of_measured_diloco.compared(aws, tcp),
+        group_by=("source", "algorithm"),
+        title="{source}: {algorithm}",
+        columns=columns,
+        figure=_measured_diloco_figure,
+    )
+
+
 def runs() -> Study:
     """Runs over the internet: how long they synchronized, and what was left of their time."""
     columns: Columns = {
@@ -135,6 +160,7 @@ STUDIES: dict[str, Callable[[], Study]] = {
     "devices": devices,
     "failures": failures,
     "streaming": streaming,
+    "measured_diloco": measured_diloco,
     "runs": runs,
 }
 
@@ -187,3 +213,12 @@ def _streaming_figure(frame: pd.DataFrame) -> Figure:
     panels[0].scatter([], [], marker="o", s=45, facecolors="none", edgecolors="black", label="published")
     figure.legend(*panels[0].get_legend_handles_labels(), fontsize=8, loc="outside lower center", ncols=3)
     return figure
+
+
+def _measured_diloco_figure(frame: pd.DataFrame) -> Figure:
+    """Predicted against measured utilisation, by algorithm and H."""
+    utilisation = frame[frame["quantity"] == "utilisation"]
+    who = utilisation["algorithm"] + (", H = " + utilisation["sync_every"].astype(str)).where(
+        utilisation["algorithm"] == "DiLoCo", ""
+    )
+    return scatter(utilisation.assign(who=who), "who", "share of the time that is computing")
