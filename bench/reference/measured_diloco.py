@@ -13,8 +13,8 @@ tolerance of 15 % was chosen before any was predicted.
 DiLoCo is met but for 50 Mbit/s, where an outer step took a quarter longer than its bytes. The shaper's queue, 50 ms long, holds
 35 jumbo frames there for NCCL's sixteen connections: losses are likely, which this model does not have. With H = 128 their
 window of 180 steps had one outer step, 0.4 fewer than is usual. DDP is missed everywhere: at 1 as at 5 Gbit/s its steps took as
-long as if some 59 MB more than the gradients had been sent once. PyTorch's DDP sends a module's buffers before each forward pass;
-that these were so large is a guess.
+long as if some 59 MB more than the gradients had been sent once. PyTorch's DDP sends a module's buffers before each forward
+pass; that these were so large is a guess.
 """
 
 from dataclasses import replace
