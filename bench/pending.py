@@ -74,7 +74,8 @@ class Pending:
             for row, work in enumerate(active):  # each at a point of its own
                 one = slice(row, row + 1)
                 mine = {name: tensor[one] for name, tensor in state.items()}
-                self._optimizer.step(params[one], gradient[one], mine, self._schedule.scale(work.points[step]))
+                scale = self._schedule.scale(work.points[step])
+                self._optimizer.step(params[one], gradient[one], mine, scale, self._stacked.shapes)
         for row, work in enumerate(works):
             one = slice(row, row + 1)
             work.result, work.state_after = params[one], {name: tensor[one] for name, tensor in state.items()}

@@ -295,8 +295,8 @@ class Replay:
         if stayed:
             self.replicas.copy_state(stayed[0], [rank])
         else:
-            for name, fresh in self._optimizer.state(self.replicas.params[row]).items():
-                self.replicas.state[name][row] = fresh
+            for tensor in self.replicas.state.values():
+                tensor[row] = 0
         servers = {node - self._workers: state.arrivals for node, state in self._nodes.items() if node >= self._workers}
         self._begin_worker(rank)
         self._nodes[rank].pulled = servers

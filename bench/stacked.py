@@ -6,6 +6,7 @@ from torch import Tensor
 from bench.data import Corpus
 from bench.lanes import Lanes
 from bench.model import GPT, Boundaries
+from bench.optimizer import Shapes
 
 
 class Stacked:
@@ -14,6 +15,11 @@ class Stacked:
     def __init__(self, model: GPT, corpus: Corpus, held_out: int, seed: int, lanes: Lanes, device: str) -> None:
         self._model, self._corpus, self._seed, self._lanes, self._device = model, corpus, seed, lanes, device
         self._held_out = corpus.evaluation(held_out, model.shape.context).to(device)  # (B, T+1)
+
+    @property
+    def shapes(self) -> Shapes:
+        """Those of the model's tensors, in the order in which they lie in its parameters."""
+        return self._model.tensors
 
     def initial(self) -> Tensor:
         """The parameters with which all models begin, (1, P)."""

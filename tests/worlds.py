@@ -114,6 +114,7 @@ def simulate(
     hostile=None,
     sequences=1,
     width=10,
+    **more,
 ):
     """The timeline of an algorithm with P parameters on a world; five tokens of `width` numbers a sequence between layers."""
     workload = Workload(
@@ -131,7 +132,7 @@ def simulate(
     simulator = SIMULATORS[algorithm.lockstep](
         world, workload, codec or NoCodec(), limit, rule=rule, feedback=feedback, hostile=hostile
     )
-    return simulator.run(algorithm, shadow, steps)
+    return simulator.run(algorithm, shadow, steps, **more)
 
 
 def small_trainer(corpus, shape, steps, **changes):
