@@ -20,7 +20,8 @@ KNOWN = 256
 class Gathering:
     """One reduction of a group: it begins when all of it that are there have come, and is over for all at once.
 
-    Who drops out makes the others begin it anew where their collective cannot go on without it, as in lockstep.
+    It waits for those before it that have a member in common with it: they have the same connections. Who drops out makes the
+    others begin it anew where their collective cannot go on without it, as in lockstep.
     """
 
     def __init__(self, begin: Begin, expected: set[int], plans: "Plans", host: Host) -> None:
@@ -30,7 +31,7 @@ class Gathering:
         self._entry: Entry | None = None  # of the phase under way
         self._phases: Plan = ()  # that follow
         self._needs: set[int] = set()
-        self._begun = self._tried = self._over = np.nan  # virtual seconds
+        self._begun = self._cleared = self._tried = self._over = np.nan  # virtual seconds
         self._latency = self._recoding = self._arithmetic = 0.0  # seconds
         self.waiting: list[int] = []  # ranks that ask for its end
 
@@ -38,6 +39,11 @@ class Gathering:
     def closed(self) -> bool:
         """Whether it is over, or nobody is in it any longer."""
         return not (np.isnan(self._over) and (self.expected or self._arrived))
+
+    @property
+    def members(self) -> set[int]:
+        """Those that have come, and are in it still."""
+        return set(self._arrived)
 
     @property
     def counted(self) -> list[int]:
@@ -59,6 +65,7 @@ class Gathering:
         coded = flows + self._recoding
         return (
             ("straggler_wait", self._begun),
+            ("bandwidth", self._cleared),
             ("discarded", self._tried),
             ("latency", flows),
             ("codec", coded),
@@ -81,10 +88,11 @@ class Gathering:
         gone = [rank for rank in ranks if self._arrived.pop(rank, None) is not None]
         agenda, entry = self._plans.testbed.agenda, self._entry
         if entry is None:
-            if self._arrived and not self.expected:
+            if self._arrived and not self.expected and np.isnan(self._begun):
                 self._start()
         elif not self._arrived:
             agenda.cancel(entry)
+            self._plans.over(self)
         elif self._needs & ranks:
             agenda.cancel(entry)
             self._try()
@@ -96,6 +104,11 @@ class Gathering:
 
     def _start(self) -> None:
         self._begun = self._plans.testbed.now
+        self._plans.enter(self)
+
+    def fly(self) -> None:
+        """Nothing is in the way any longer."""
+        self._cleared = self._plans.testbed.now
         self._try()
 
     def _try(self) -> None:
@@ -120,18 +133,47 @@ class Gathering:
             self._entry = self._plans.testbed.agenda.send(phase, min(self._arrived), self._next_phase)
             return
         self._over = self._plans.testbed.now
+        self._plans.over(self)
         ranks = sorted(self._arrived)
         self._host.carried(self._begin, np.array(ranks), [self._arrived[rank] for rank in ranks])
         self._host.over(self._begin, self, sorted(self.waiting))
 
 
 class Plans:
-    """Reductions on the links as they are."""
+    """Reductions on the links as they are, and which of them wait for which."""
 
     def __init__(self, testbed: Testbed, aggregation: Aggregation) -> None:
         self.testbed, self.aggregation = testbed, aggregation
         self._capacity = testbed.roster.fluid.capacity
         self._known: OrderedDict[tuple[str, Weight, bytes], Plan] = OrderedDict()
+        self._flying: list[Gathering] = []
+        self._waiting: list[Gathering] = []
+
+    def enter(self, gathering: Gathering) -> None:
+        """All of a gathering have come: it begins now, or when those before it that have a member of it are over."""
+        self._waiting.append(gathering)
+        self._next()
+
+    def over(self, gathering: Gathering) -> None:
+        """A gathering is over, or lost."""
+        self._flying.remove(gathering)
+        self._next()
+
+    def _next(self) -> None:
+        while (gathering := self._unhindered()) is not None:
+            self._waiting.remove(gathering)
+            self._flying.append(gathering)
+            gathering.fly()  # which may be over at once, and lets others enter
+
+    def _unhindered(self) -> Gathering | None:
+        """The first that waits for nobody."""
+        self._waiting = [gathering for gathering in self._waiting if not gathering.closed]
+        taken = set[int]().union(*(gathering.members for gathering in self._flying))
+        for gathering in self._waiting:
+            if taken.isdisjoint(gathering.members):
+                return gathering
+            taken |= gathering.members
+        return None
 
     def plan(self, word: str, members: Ints, weight: Weight) -> Plan:
         """Its activities among `members`, (n,), each with a payload of that `weight`."""
