@@ -25,8 +25,9 @@ def preset(name):
     return build(yaml.safe_load((ROOT / f"conf/algorithm/{name}.yaml").read_text()), "algorithm")
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=[name for name in NAMES if preset(name).lockstep == "all"])
 def algorithm(request):
+    """Those of one program for all workers; test_algorithms_apart.py has those of a program for each."""
     return preset(request.param)
 
 

@@ -17,6 +17,7 @@ FLOORS = (
     (
         *("scenario", "world", "schedule", "timeline", "downloads", "roster", "aggregation", "watch"),
         *("reduction", "pace", "clocks", "lockstep", "simulator", "delivery", "trainer"),
+        *("stacked", "apart", "pending", "one_by_one", "replay"),
     ),
     ("record",),
     ("progress", "run", "job", "report", "reference", "sweep", "explain", "__main__"),
@@ -25,6 +26,9 @@ FLOORS = (
 
 STRANGERS = {
     "trainer": ("simulator", "timeline", "roster", "reduction", "pace", "clocks", "scenario", "world"),  # what, not when
+    "replay": ("simulator", "timeline", "roster", "reduction", "pace", "clocks", "scenario", "world"),  # what, not when
+    "pending": ("simulator", "timeline", "roster", "reduction", "pace", "clocks", "scenario", "world", "algorithm"),
+    "apart": ("simulator", "trainer", "replay", "scenario", "schedule"),  # the program, and no meaning
     "delivery": ("schedule", "lockstep", "model", "data"),  # payloads, and nothing of where they come from
     "simulator": ("trainer", "delivery", "data", "model", "aggregator", "adversary", "lanes"),  # when, not what
     "roster": ("trainer", "data", "model"),
