@@ -35,12 +35,12 @@ class OneByOne(Delivery):
             raise SkipError("a server takes payloads in one by one, and this aggregator compares several")
         if adversary.fraction and adversary.sees_others:
             raise SkipError("payloads are sent one by one, and this adversary looks at those of others to make its own")
-        self._sent = 0
+        self._pushes = 0
 
     def send(self, push: Push, sender: int, step: int) -> Tensor:
         """What a server will get of a payload, (1, n), that leaves the node `sender` at the program step `step`."""
         payload, is_worker = push.payload.clone(), sender < len(self.bad)
-        index, self._sent = self._sent, self._sent + 1
+        index, self._pushes = self._pushes, self._pushes + 1
         draw = int(stream(self._seed, "reduction", index).integers(2**63))
         if is_worker and self.attacking(step)[sender]:
             everybody = torch.ones(1, dtype=torch.bool, device=payload.device)

@@ -2,7 +2,7 @@
 
 import hashlib
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -86,14 +86,6 @@ class Order:
     _kinds: "array[int]" = field(default_factory=lambda: array("B"))
     _nodes: "array[int]" = field(default_factory=lambda: array("i"))
     _numbers: "array[int]" = field(default_factory=lambda: array("q"))
-
-    @classmethod
-    def of(cls, workers: int, effort: Effort, events: Iterable[tuple[Kind, int, int]]) -> "Order":
-        """The order of these events: kind, node and number of each."""
-        order = cls(workers, effort)
-        for event in events:
-            order.append(*event)
-        return order
 
     def append(self, kind: Kind, node: int, number: int = 0) -> None:
         self._kinds.append(kind)

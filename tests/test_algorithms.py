@@ -41,8 +41,9 @@ def preset(name):
     return build(conf, "algorithm")
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=[name for name in NAMES if preset(name).lockstep == "all"])
 def algorithm(request):
+    """Those of one program for all workers; test_algorithms_apart.py has those of a program for each."""
     return preset(request.param)
 
 

@@ -17,7 +17,7 @@ FLOORS = (
     (
         *("scenario", "world", "schedule", "timeline", "downloads", "roster", "aggregation", "watch"),
         *("reduction", "pace", "codings", "clocks", "lockstep", "simulator", "delivery", "trainer"),
-        *("stacked", "pending", "one_by_one", "apart", "replay"),
+        *("stacked", "apart", "pending", "one_by_one", "replay"),
         *("wires", "microbatches", "stages", "moves", "crew", "pipelines"),
         *("agenda", "messages", "testbed", "nodes", "errands", "processes", "unrolled", "events"),
         *("meetings", "gathering", "neighbours", "operations", "rendezvous"),
@@ -32,6 +32,9 @@ TIMERS = ("trainer", "delivery", "data", "model", "aggregator", "adversary", "la
 
 STRANGERS = {
     "trainer": ("simulator", "timeline", "roster", "reduction", "pace", "clocks", "scenario", "world"),  # what, not when
+    "replay": ("simulator", "timeline", "roster", "reduction", "pace", "clocks", "scenario", "world"),  # what, not when
+    "pending": ("simulator", "timeline", "roster", "reduction", "pace", "clocks", "scenario", "world", "algorithm"),
+    "apart": ("simulator", "trainer", "replay", "scenario", "schedule"),  # the program, and no meaning
     "delivery": ("schedule", "lockstep", "model", "data"),  # payloads, and nothing of where they come from
     "simulator": TIMERS,
     "pipelines": TIMERS,

@@ -41,10 +41,10 @@ class LearningRateSchedule:
             raise ValueError(f"final must be in [0, 1], got {self.final:g}")
 
     def scale(self, step: float) -> float:
-        """The factor on the peak learning rate at the 0-based program step `step`, which may lie between two."""
-        if step < self.warmup:
+        """The factor on the peak learning rate at the 0-based program step `step`, which may lie between two, or before 0."""
+        if self.warmup and step < self.warmup:
             return min(1.0, (step + 1) / self.warmup)
-        done = min(1.0, (step - self.warmup) / max(1, self.steps - self.warmup))
+        done = min(1.0, max(0.0, step - self.warmup) / max(1, self.steps - self.warmup))
         return self.final + (1 - self.final) * 0.5 * (1 + math.cos(math.pi * done))
 
 

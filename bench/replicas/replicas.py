@@ -16,15 +16,13 @@ class Replicas:
     device this is a shadow: shapes and bytes without numbers. A worker's own program gets `one` row of all.
     """
 
-    step_index: float
-
     def __init__(
         self, params: Tensor, optimizer: Optimizer, schedule: LearningRateSchedule, layout: Layout | None = None
     ) -> None:
         self.params = params
         self.layout = layout or Layout.plain(params.shape[1])
         self.state: State = optimizer.state(params, self.layout.shapes)
-        self.step_index = 0
+        self.step_index: float = 0
         self.rank = 0  # of the first row
         self.workers = len(params)  # in the run, also where this is one of them
         self._optimizer, self._schedule = optimizer, schedule
