@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from bench.network import Paths, Plan, Transfer
 from bench.network.collectives import Butterfly, ParameterServer, all_gather, reduce_scatter
-from bench.network.collectives.base import Collective
+from bench.network.collectives.base import Collective, nothing
 from bench.network.collectives.dense import everybody_to_everybody
 from bench.pace import Coding, Load, code_seconds
 from bench.scenario import Scenario
@@ -125,6 +125,8 @@ class Aggregation:
 
     def _half(self, word: str, paths: Paths, members: Ints, nbytes: float, collective: Collective) -> Plan:
         """Half of an all-reduce: all to all in a butterfly, and else a ring, as libraries do it."""
+        if len(members) < 2:
+            return nothing()
         if isinstance(collective, Butterfly):
             scatter, parts = word == "reduce_scatter", np.full(len(members), 1 / len(members))
             return (everybody_to_everybody(paths, members, nbytes, parts, scatter=scatter, gather=not scatter),)

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_simulator import buckets
-from worlds import P, simulate
+from worlds import P, Scripted, simulate
 from worlds import scenario as any_scenario
 
 from bench.aggregator import Cost
@@ -13,8 +15,10 @@ from bench.algorithm import Algorithm, AllReduce, Backward, ReduceScatter, Train
 from bench.algorithm.ddp import DDP
 from bench.algorithm.diloco import DiLoCo
 from bench.codec import Int8, PowerSGD, TopK2Bit
+from bench.errors import VirtualTimeout
 from bench.feedback import ErrorFeedback, NoFeedback
-from bench.network.collectives import Butterfly, ParameterServer
+from bench.network.collectives import Butterfly, ParameterServer, Ring
+from bench.participation import Quorum, WaitForAll
 from bench.replicas import Part
 
 INT8 = Int8(block=None)
@@ -168,8 +172,9 @@ def test_a_part_has_the_bytes_of_a_part_and_what_is_not_encoded_its_own():
     check(timeline, bandwidth=1.5 * 0.758 + 0.06, codec=codec, sent=1.5 * 798)
 
 
-def test_who_is_alone_sends_nothing_and_encodes_nothing_again():
-    timeline = simulate(DDP(), scenario(1), steps=1, codec=INT8)
+@pytest.mark.parametrize("algorithm", [DDP(), Scattered()], ids=["whole", "half"])
+def test_who_is_alone_sends_nothing_and_encodes_nothing_again(algorithm):
+    timeline = simulate(algorithm, scenario(1), steps=1, codec=INT8)
     assert buckets(timeline, 0) == {"compute": 1, "codec": pytest.approx(ENCODE + DECODE)}
     assert timeline.sent[0] == 0
 
@@ -179,3 +184,28 @@ def test_rounds_add_up():
     thrice = simulate(DiLoCo(sync_every=2, outer_lr=0.7, outer_momentum=0.9), scenario(), steps=6, codec=INT8)
     assert thrice.virtual_seconds == pytest.approx(3 * once.virtual_seconds)
     np.testing.assert_allclose(thrice.sent, 3 * once.sent)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    codec=st.sampled_from([INT8, SPARSE, Int8(block=64, traffic="all_gather"), PowerSGD(rank=1)]),
+    feedback=st.sampled_from([NoFeedback(), ErrorFeedback(decay=1.0)]),
+    collective=st.sampled_from([Ring(), Butterfly(), ParameterServer(sharded=False), ParameterServer(sharded=True)]),
+    participation=st.sampled_from([WaitForAll(), Quorum(0.5)]),
+    rule=st.sampled_from([None, Rule(), Rule(traffic="all_gather")]),
+    algorithm=st.sampled_from([DDP(), Mixed(), Scattered()]),
+    lengths=st.lists(st.lists(st.floats(0.5, 5.0), max_size=4), min_size=4, max_size=4),
+)
+def test_no_second_is_lost_or_counted_twice_when_workers_come_and_go(
+    codec, feedback, collective, participation, rule, algorithm, lengths
+):
+    churn = Scripted(dict(enumerate(lengths)))
+    world = scenario(speeds=[1, 2], churn=churn, collective=collective, participation=participation)
+    world.fleet.memory_bandwidth[3] = 1e4  # so that some coding is long
+    try:
+        timeline = simulate(algorithm, world, 3, codec=codec, feedback=feedback, rule=rule, limit=1000.0)
+    except VirtualTimeout:
+        return
+    # The Simulator has asserted that each worker's buckets add up.
+    assert timeline.ledger.seconds["codec"].sum() > 0
+    assert timeline.counted_steps >= 3

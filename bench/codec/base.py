@@ -42,7 +42,8 @@ class Codec:
     def encode(self, payload: Tensor, draw: int, layout: Layout) -> tuple[Tensor, ...]:
         """The tensors that go over the wire, each with W rows; `draw` seeds what is random, `layout` says what the columns are.
 
-        A number that is not finite makes some of what is decoded not finite either. On the meta device it gives their shapes.
+        A number that is not finite makes some of what is decoded not finite either, unless it is left out. On the meta device
+        it gives their shapes.
         """
         raise NotImplementedError
 
