@@ -82,7 +82,8 @@ class Crew:
         self._wires.set_capacity(capacity)
         self._stages.begin(message_seconds(self._scenario.network, capacity, cut.nbytes))
         self._arrivals()
-        self._rebalance()
+        if self._rebalance():
+            self._arrivals()  # where state is there at once
         flow = Flow(self._step.stages, cut.microbatches, cut.nbytes, self._wires, self._route, self._roster.now)
         flow.admit(self._peers(np.flatnonzero(self._roster.active & ~self._moves.away)), flow.now)
         return flow

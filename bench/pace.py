@@ -92,12 +92,16 @@ class Pace:
         steps = np.broadcast_to(local, len(self._sequences))[ranks]
         return int(steps.sum()), int((steps * self._sequences[ranks]).sum())
 
-    def compute(self, ranks: Ints, steps: Amount, now: float) -> Floats:
-        """Seconds in which each of `ranks` takes its local `steps`, from the virtual second `now` on."""
+    def compute(self, ranks: Ints, steps: Amount, now: float, draw: int | None = None) -> Floats:
+        """Seconds in which each of `ranks` takes its local `steps`, from the virtual second `now` on.
+
+        `draw` numbers the drawing of the jitter; by itself each call is one more.
+        """
         taken = steps if isinstance(steps, int) else steps[ranks]
-        seconds = self._jitter.seconds(self._seed, ranks, self._seconds[ranks], taken, self._draws, now)
-        self._draws += 1
-        return seconds
+        if draw is None:
+            draw = self._draws
+            self._draws += 1
+        return self._jitter.seconds(self._seed, ranks, self._seconds[ranks], taken, draw, now)
 
     def code(self, ranks: Ints, load: Load) -> Floats:
         """Seconds in which each of `ranks` encodes or decodes what asks that `load` of its device."""

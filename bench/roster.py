@@ -69,6 +69,10 @@ class Roster:
         """The virtual second of the next change on the links; infinity if there is none."""
         return self.fluid.next_event() if self.apart else min(self._first_turn(), self.fluid.next_event())
 
+    def next_return(self) -> float:
+        """The virtual second at which somebody may be back with state: `join` tells; infinity while nobody will be."""
+        return min(self._first_turn(), float(self._downloads.over.min()))
+
     def advance(self, to: float) -> list[int]:
         """Let everything up to the second `to` happen; returns the numbers of the transfers, not downloads, that ended."""
         ended = []

@@ -2,6 +2,7 @@
 
 import math
 import platform
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -17,6 +18,7 @@ from bench.codec import Codec
 from bench.data import Corpus, Source
 from bench.devices import Matmul, Work
 from bench.errors import ConfError, RecordError
+from bench.events import EventSimulator
 from bench.feedback import Feedback
 from bench.lanes import Lanes, lanes_here
 from bench.memory import keep_freed_memory
@@ -27,8 +29,9 @@ from bench.participation import Backup
 from bench.pipelines import PipelineSimulator
 from bench.progress import Progress
 from bench.record import SCHEMA, Row, Store, digest
+from bench.replay import Replay
 from bench.replicas import Layout, Replicas
-from bench.schedule import Schedule
+from bench.schedule import Order, Schedule
 from bench.simulator import Simulator
 from bench.timeline import Timeline
 from bench.trainer import Curve, Evaluation, Trainer
@@ -41,6 +44,15 @@ TASK = ("model", "optimizer", "lr_schedule", "evaluation", "steps")
 
 LEARNING = (*TASK, "seed", "algorithm", "codec", "feedback", "aggregator", "adversary")
 """Settings that, with the text and the schedule, decide a curve."""
+
+
+SIMULATORS: dict[str, type[Simulator | EventSimulator | PipelineSimulator]] = {
+    "all": Simulator,
+    "groups": EventSimulator,
+    "none": EventSimulator,
+    "stages": PipelineSimulator,
+}
+"""Who gives time to an algorithm, by who moves in step."""
 
 
 class Run:
@@ -100,7 +112,7 @@ class Run:
         tokens = timeline.counted_sequences * self.timed.context
         seconds = timeline.virtual_seconds
         row: Row = {
-            "steps": sum(timeline.schedule.steps),
+            "steps": timeline.schedule.total_steps,
             "rounds": len(timeline.round_end),
             "counted_steps": timeline.counted_steps,
             "tokens": tokens,
@@ -113,6 +125,8 @@ class Run:
             "drops": timeline.drops,
             "failures": timeline.failures,
             "banned": timeline.banned,
+            "staleness": timeline.staleness,
+            "staleness_max": timeline.staleness_max,
             "ledger": timeline.ledger.shares(),
         }
         return row | self._learning(timeline) if self.corpus else row
@@ -132,8 +146,7 @@ class Run:
         )
         adversary = self.adversary
         hostile = Hostile(adversary.members(self.conf["seed"], W), adversary.start, adversary.computes)
-        make = PipelineSimulator if self.algorithm.lockstep == "stages" else Simulator
-        simulator = make(
+        simulator = SIMULATORS[self.algorithm.lockstep](
             self.scenario,
             workload,
             self.codec,
@@ -171,7 +184,7 @@ class Run:
             "curve_digest": name,
         }
 
-    def curve(self, schedule: Schedule, corpus: Corpus) -> tuple[str, Curve]:
+    def curve(self, schedule: Schedule | Order, corpus: Corpus) -> tuple[str, Curve]:
         """The curve of a schedule and its name; trained only if no run with the same learning has been."""
         stack = stack_size(schedule.workers, self.device)
         name = digest(
@@ -193,29 +206,35 @@ class Run:
                 self.progress.say(f"curve {name[:8]} found: the same learning was trained before")
                 return name, Curve(*found)
             lanes = Lanes(self.threads if self.device == "cpu" else 1)
-            trainer = Trainer(
-                model=GPT(self.shape),
-                corpus=corpus,
-                optimizer=self.optimizer,
-                lr_schedule=self.lr_schedule,
-                codec=self.codec,
-                feedback=self.feedback,
-                aggregator=self.aggregator,
-                adversary=self.adversary,
-                evaluation=self.evaluation,
-                seed=self.conf["seed"],
-                stack=stack,
-                lanes=lanes,
-                device=self.device,
-            )
             try:
-                with self.progress.steps("training", sum(schedule.steps)) as progress:
-                    curve = trainer.run(self.algorithm, schedule, progress)
+                with self.progress.steps("training", schedule.total_steps) as progress:
+                    curve = self._train(schedule, corpus, lanes, progress)
             finally:
                 lanes.close()
             self.store.write_curve(name, curve.steps, curve.losses)
             self.progress.say(f"curve {name[:8]} trained")
         return name, curve
+
+    def _train(self, schedule: Schedule | Order, corpus: Corpus, lanes: Lanes, progress: Callable[[int], None]) -> Curve:
+        """Train what follows a schedule, or replay the order in which things happened."""
+        settings: dict[str, Any] = {
+            "model": GPT(self.shape),
+            "corpus": corpus,
+            "optimizer": self.optimizer,
+            "lr_schedule": self.lr_schedule,
+            "codec": self.codec,
+            "feedback": self.feedback,
+            "aggregator": self.aggregator,
+            "adversary": self.adversary,
+            "evaluation": self.evaluation,
+            "seed": self.conf["seed"],
+            "stack": stack_size(schedule.workers, self.device),
+            "lanes": lanes,
+            "device": self.device,
+        }
+        if isinstance(schedule, Schedule):
+            return Trainer(**settings).run(self.algorithm, schedule, progress)
+        return Replay(**settings).run(self.algorithm, schedule, progress)
 
 
 def versions() -> dict[str, str]:

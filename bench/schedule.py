@@ -1,7 +1,10 @@
-"""Who took part in what: the only thing that the Trainer learns from the Simulator."""
+"""Who took part in what, or what happened in which order: the only thing that training learns from the clock."""
 
 import hashlib
+from array import array
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,11 +51,76 @@ class Schedule:
             entries.append(self[index + len(entries)])
         return entries
 
+    @property
+    def total_steps(self) -> int:
+        """Program steps of the run."""
+        return sum(self.steps)
+
     def digest(self) -> str:
         """A name for this schedule: equal schedules, whatever world they come from, train the same model."""
-        parts = [b"" if part is None else part.tobytes() for part in (self.effort.batch, self.effort.steps)]
-        text = repr((self.workers, self.steps)).encode() + b"|".join(parts) + b"".join(self._masks)
+        text = repr((self.workers, self.steps)).encode() + _bytes(self.effort) + b"".join(self._masks)
         return hashlib.sha256(text).hexdigest()
+
+
+class Kind(IntEnum):
+    """What can happen to a node: a worker, by its rank, or a server, by the number of workers plus its own.
+
+    `number` counts the operations of a node's current program that are not answered at once, in the order in which it yields
+    them, those that it starts included: Train, Forward, Backward, Pull, Push and Average.
+    """
+
+    TAKEN = 0  # what the server publishes was taken for this Pull
+    DONE = 1  # this operation is over: it takes effect, and who waits for it goes on
+    DROP = 2  # the node's program is closed
+    JOIN = 3  # a new program of the node begins
+    ROUND = 4  # so many program steps are done: all that counted by now, divided by the number of workers
+
+
+@dataclass
+class Order:
+    """What happened in a run of programs that go their own ways, in this order."""
+
+    workers: int
+    effort: Effort = field(default_factory=Effort)  # the part of each worker
+    steps: int = 0  # of the program, in all of the run
+    _kinds: "array[int]" = field(default_factory=lambda: array("B"))
+    _nodes: "array[int]" = field(default_factory=lambda: array("i"))
+    _numbers: "array[int]" = field(default_factory=lambda: array("q"))
+
+    @classmethod
+    def of(cls, workers: int, effort: Effort, events: Iterable[tuple[Kind, int, int]]) -> "Order":
+        """The order of these events: kind, node and number of each."""
+        order = cls(workers, effort)
+        for event in events:
+            order.append(*event)
+        return order
+
+    def append(self, kind: Kind, node: int, number: int = 0) -> None:
+        self._kinds.append(kind)
+        self._nodes.append(node)
+        self._numbers.append(number)
+        if kind == Kind.ROUND:
+            self.steps = number
+
+    def __len__(self) -> int:
+        return len(self._kinds)
+
+    def __iter__(self) -> Iterator[tuple[Kind, int, int]]:
+        return zip(map(Kind, self._kinds), self._nodes, self._numbers, strict=True)
+
+    @property
+    def total_steps(self) -> int:
+        """Program steps of the run."""
+        return self.steps
+
+    def digest(self) -> str:
+        """A name for this order: equal orders, whatever world they come from, train the same model."""
+        events = (part.tobytes() for part in (self._kinds, self._nodes, self._numbers))
+        return hashlib.sha256(repr(self.workers).encode() + _bytes(self.effort) + b"".join(events)).hexdigest()
+
+
+def _bytes(effort: Effort) -> bytes:
+    return b"|".join(b"" if part is None else part.tobytes() for part in (effort.batch, effort.steps))
 
 
 class Recorder:

@@ -11,14 +11,14 @@ from bench.aggregation import Aggregation, Rule
 from bench.algorithm import Algorithm, AllGather, AllReduce, Backward, Exchange, Forward, Pipeline, ReduceScatter, Train
 from bench.clocks import Clocks, Segment
 from bench.codec import Codec
-from bench.codec.base import Cost
+from bench.codings import Codings
 from bench.errors import SkipError, VirtualTimeout
 from bench.feedback import Feedback
 from bench.lockstep import Compute, Shared, play
-from bench.pace import Amount, Coding, Load, Pace, Workload
+from bench.pace import Amount, Coding, Pace, Workload
 from bench.participation import WaitForAll
 from bench.reduction import Air, Reduction
-from bench.replicas import Part, Replicas
+from bench.replicas import Replicas
 from bench.roster import Roster
 from bench.scenario import Scenario
 from bench.schedule import Recorder
@@ -77,9 +77,8 @@ class Simulator:
         workers, seed = scenario.workers, scenario.seed
         self._pace = Pace(scenario.fleet, scenario.jitter, workload, scenario.split, seed)
         self.step_seconds = self._pace.step_seconds  # (W,)
-        self._scenario, self._codec, self._max_virtual = scenario, codec, max_virtual
-        self._feedback = feedback is not None and feedback.on
-        self._codings: dict[tuple[Part | None, int], Coding] = {}  # by what a payload is about, and its columns
+        self._scenario, self._max_virtual = scenario, max_virtual
+        self._codings = Codings(codec, feedback)
         self._ledger = Ledger(workers)
         self._roster = Roster(
             churn=scenario.churn,
@@ -151,8 +150,8 @@ class Simulator:
             raise ValueError("an algorithm in lockstep must have operations of all workers only; set lockstep = 'groups'")
         row = operation.payload[:1]
         coding = None
-        if not isinstance(operation, AllGather) and operation.encoded and not self._codec.exact:
-            coding = self._coding(row, operation.part)
+        if not isinstance(operation, AllGather) and operation.encoded:
+            coding = self._codings.of(row, operation.part, self._replicas.layout)
         segment, self._segment = self._segment, Segment(self._scenario.workers)
         if segment.steps:
             self._redo = segment.local
@@ -246,7 +245,7 @@ class Simulator:
         senders = ranks[chosen]
         self._clocks.busy[senders] = ready[chosen]
         # What was decoded since the last start is charged with this, even where it is not encoded itself.
-        coded = None if self._codec.exact else segment.coded[senders] + (0.0 if encode is None else encode[chosen])
+        coded = None if self._codings.exact else segment.coded[senders] + (0.0 if encode is None else encode[chosen])
         return Reduction(
             word=started.word,
             nbytes=started.row.nbytes if started.coding is None else started.coding.wire_bytes,
@@ -259,22 +258,6 @@ class Simulator:
             hostile=self._watch.hostile(senders, started.step),
             begun=self._roster.now,
         )
-
-    def _coding(self, row: Tensor, part: Part | None) -> Coding:
-        """How a row, (1, n), that is about `part` is encoded: found once for all that are alike."""
-        key = part, row.shape[1]
-        if key not in self._codings:
-            codec = self._codec
-            wire = sum(tensor.nbytes for tensor in codec.encode(row, 0, self._replicas.layout.about(part, row.shape[1])))
-
-            def load(cost: Cost) -> Load:
-                return Load(cost.reads * row.nbytes + wire, cost.flops * row.shape[1])
-
-            encode, decode = load(codec.encoding), load(codec.decoding)
-            # The memory is read and written, and what was sent decoded, to know what it leaves out.
-            first = encode + decode + Load(2.0 * row.nbytes, 2.0 * row.shape[1]) if self._feedback else encode
-            self._codings[key] = Coding(wire, codec.traffic, codec.rounds, first, encode, decode)
-        return self._codings[key]
 
     def _seconds(self, ranks: Ints, segment: Segment) -> Floats:
         """The seconds in which each of `ranks` does what of a segment is not in the clocks yet."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.schedule import Schedule
+from bench.schedule import Order, Schedule
 
 Floats = NDArray[np.float64]
 
@@ -69,7 +69,9 @@ class Timeline:
     failures: int  # times that all of a cluster stopped
     banned: int  # bad actors that were shut out
     ledger: Ledger
-    schedule: Schedule
+    schedule: Schedule | Order
+    staleness: float = 0.0  # mean over all arrivals at servers,
+    staleness_max: int = 0  # and the most
 
     def seconds_after(self, steps: int) -> float:
         """The virtual second at which the model of `steps` program steps was there; `steps` ends a round, or is 0."""

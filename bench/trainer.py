@@ -22,6 +22,7 @@ from bench.model import GPT, Boundaries
 from bench.optimizer import LearningRateSchedule, Optimizer
 from bench.replicas import Layout, Replicas
 from bench.schedule import Mask, Schedule
+from bench.stacked import Stacked
 
 Groups = NDArray[np.int64]
 
@@ -75,11 +76,11 @@ class Trainer:
         lanes: Lanes,
         device: str = "cpu",
     ) -> None:
-        self._model, self._corpus, self._optimizer, self._lr_schedule = model, corpus, optimizer, lr_schedule
+        self._model, self._optimizer, self._lr_schedule = model, optimizer, lr_schedule
         self._codec, self._aggregator, self._adversary, self._evaluation = codec, aggregator, adversary, evaluation
         self._feedback = feedback or NoFeedback()
         self._seed, self._stack, self._lanes, self._device = seed, stack, lanes, device
-        self._held_out = corpus.evaluation(evaluation.sequences, model.shape.context).to(device)  # (B, T+1)
+        self._stacked = Stacked(model, corpus, evaluation.sequences, seed, lanes, device)
 
     def run(
         self,
@@ -105,7 +106,7 @@ class Trainer:
         self._batches = np.zeros(workers, np.int64)  # (W,) that each has had, or would have had
         self._behind = np.zeros(workers, np.int64)  # (W,) sequences behind what each sends next
         copies = 1 if algorithm.identical_replicas else workers
-        initial = self._model.initial(self._seed).to(self._device)
+        initial = self._stacked.initial()  # (1, P)
         self.replicas = Replicas(initial.repeat(copies, 1), self._optimizer, self._lr_schedule, layout)
         # The mean of gradients is the gradient of the joint batch: no need to keep one for each worker.
         self._may_join = algorithm.identical_replicas and algorithm.linear and self._delivery.plain and effort.uniform
@@ -173,13 +174,7 @@ class Trainer:
 
     def evaluate(self, params: Tensor) -> float:
         """Held-out loss of one model, (1, P), in nats a token."""
-        views = self._model.views(params)
-
-        def loss(tokens: Tensor) -> float:
-            with torch.no_grad():
-                return float(self._model.losses(views, tokens[None])[0]) * len(tokens)
-
-        return sum(self._lanes.run(loss, self._held_out.split(32))) / len(self._held_out)
+        return self._stacked.held_out_loss(params)
 
     def _open_segment(self) -> None:
         """Who computes up to the start of the next reduction, with which optimizer state, and whether as one."""
@@ -203,7 +198,7 @@ class Trainer:
                 done = (step + 1) * steps / count  # of the program's steps, when this one is over
                 tokens = self._tokens(stack, step)  # (n, B, T+1)
                 targets = self._targets(tokens, stack, taken + math.ceil(done) - 1)
-                gradient = self._gradient(self.replicas.params[stack], tokens, targets)
+                gradient = self._stacked.gradient(self.replicas.params[stack], tokens, targets)
                 self.replicas.step_rows(stack, gradient, first + done - 1)
                 if stack.start == ranks[0]:
                     self._progress(taken + int(done))
@@ -218,9 +213,9 @@ class Trainer:
             tokens = self._tokens(stack, 0)  # (n, B, T+1)
             if self._joint:
                 tokens = tokens.flatten(0, 1)[None]  # (1, n*B, T+1)
-                return self._gradient(replicas.params, tokens) * (stack.stop - stack.start)
+                return self._stacked.gradient(replicas.params, tokens, None, self._boundaries) * (stack.stop - stack.start)
             rows = replicas.params.expand(len(tokens), -1) if len(replicas.params) == 1 else replicas.params[stack]
-            return self._gradient(rows, tokens, self._targets(tokens, stack, self._taken))
+            return self._stacked.gradient(rows, tokens, self._targets(tokens, stack, self._taken), self._boundaries)
 
         stacks = _stacks(ranks, self._stack, self._sequences)
         parts = self._lanes.run(gradient, stacks)
@@ -265,25 +260,11 @@ class Trainer:
 
     def _batch(self, rank: int, step: int) -> Tensor:
         """The batch of a worker's own local step, (B, T+1), with as many sequences as fall to it."""
-        sequences, context = int(self._sequences[rank]), self._model.shape.context
-        return self._corpus.batch(self._seed, rank, step, sequences, context).to(self._device)
+        return self._stacked.batch(rank, step, int(self._sequences[rank]))
 
     def _targets(self, tokens: Tensor, stack: slice, step: int) -> Tensor | None:
         """The targets of a stack where some of it flip labels, (n, B, T); None where nobody does."""
-        flip = self._delivery.mislabelled(step)[stack]  # (n,)
-        if not flip.any():
-            return None
-        targets = tokens[:, :, 1:]
-        flipped = self._model.shape.vocabulary - 1 - targets
-        return torch.where(torch.from_numpy(flip).to(tokens.device)[:, None, None], flipped, targets)
-
-    def _gradient(self, params: Tensor, tokens: Tensor, targets: Tensor | None = None) -> Tensor:
-        """Gradient of each model's mean loss, (n, P), for (n, P) parameters, (n, B, T+1) tokens and perhaps other targets."""
-        # `data` has a version of its own: autograd must not take another lane's step on other rows for a change of these.
-        views = {name: view.requires_grad_() for name, view in self._model.views(params.data).items()}
-        losses = self._model.losses(views, tokens, targets, self._boundaries)
-        parts = torch.autograd.grad(losses.sum(), list(views.values()))
-        return torch.cat([part.flatten(1) for part in parts], dim=1)
+        return self._stacked.targets(tokens, torch.from_numpy(self._delivery.mislabelled(step)[stack]))
 
 
 def _ranks(mask: Mask) -> list[int]:

@@ -7,9 +7,23 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from worlds import scenario, simulate, small_trainer
+from worlds import scenario, simulate, small_replay, small_trainer
 
-from bench.algorithm import AllReduce, Backward, Exchange, Forward, Handle, Pipeline, ReduceScatter, Start, Train, Wait
+from bench.algorithm import (
+    AllReduce,
+    Average,
+    Backward,
+    Exchange,
+    Forward,
+    Handle,
+    Pipeline,
+    Pull,
+    Push,
+    ReduceScatter,
+    Start,
+    Train,
+    Wait,
+)
 from bench.build import build
 from bench.data import Synthetic
 from bench.model import Shape
@@ -47,8 +61,13 @@ def replicas(workers, parameters, device):
     return Replicas(torch.ones(workers, parameters, device=device), optimizer, schedule)
 
 
-def answers(program, gradients, count):
-    """The first `count` operations of a program of all workers, each answered: `gradients(step)`, (W, P), means of payloads."""
+def answers(algorithm, everybody, gradients, count):
+    """The first `count` operations of a program of all workers, or of one that has its own, each answered.
+
+    By `gradients(step)`, (W, P), and means of payloads.
+    """
+    replica = everybody.one(1) if algorithm.lockstep == "none" else everybody
+    program = algorithm.run(replica)
     answer, step, in_the_air = None, 0, {}
     for _ in range(count):
         operation = program.send(answer)
@@ -67,11 +86,22 @@ def answers(program, gradients, count):
                 answer = Handle()
                 in_the_air[answer] = operation.operation
             case Wait():
-                answer = in_the_air.pop(operation.handle).payload.mean(0, keepdim=True)
-            case Exchange() | AllReduce(groups=np.ndarray()):
-                answer = operation.payload.clone()
+                answer = moved(in_the_air.pop(operation.handle), replica)
             case _:
-                answer = operation.payload.mean(0, keepdim=True)
+                answer = moved(operation, replica)
+
+
+def moved(operation, replica):
+    """What an operation answers that moves bytes."""
+    match operation:
+        case Exchange() | AllReduce(groups=np.ndarray()):
+            return operation.payload.clone()
+        case Pull():
+            whole = replica.params.clone()
+            return whole if operation.part is None else operation.part.of(whole)
+        case Push() | Average():
+            return None
+    return operation.payload.mean(0, keepdim=True)
 
 
 def seeded(step):
@@ -81,12 +111,12 @@ def seeded(step):
 def test_shadow_and_real_tensors_yield_the_same_operations(algorithm):
     def words(device):
         found = []
-        gradients = torch.ones(3, 10, device=device)
-        for operation in answers(algorithm.run(replicas(3, 10, device)), lambda step: gradients, 200):
-            moved = operation.operation if isinstance(operation, Start) else operation
-            payload = getattr(moved, "payload", None)
+        gradients = torch.ones(1 if algorithm.lockstep == "none" else 3, 10, device=device)
+        for operation in answers(algorithm, replicas(3, 10, device), lambda step: gradients, 200):
+            inner = operation.operation if isinstance(operation, Start) else operation
+            payload = getattr(inner, "payload", None)
             sent = None if payload is None else (tuple(payload.shape), payload.dtype)
-            found.append((type(operation), type(moved), getattr(moved, "part", None), getattr(moved, "steps", None), sent))
+            found.append((type(operation), type(inner), getattr(inner, "part", None), getattr(inner, "steps", None), sent))
         return found
 
     assert words("meta") == words("cpu")
@@ -96,8 +126,9 @@ def test_a_run_in_both_interpreters_repeats_bit_for_bit(algorithm):
     corpus = Synthetic(tokens=5000, branches=4, source_seed=0).corpus(32)
 
     def run():
-        timeline = simulate(algorithm, scenario(4, speeds=[1, 2], jitter=0.1), steps=20, sequences=2)
-        trainer = small_trainer(corpus, SHAPE, 20)
+        steps = 80 if algorithm.lockstep == "none" else 20  # until servers of servers have heard of it
+        timeline = simulate(algorithm, scenario(4, speeds=[1, 2], jitter=0.1), steps=steps, sequences=2)
+        trainer = (small_replay if algorithm.lockstep == "none" else small_trainer)(corpus, SHAPE, steps)
         curve = trainer.run(algorithm, timeline.schedule)
         return timeline, curve, trainer.replicas.params
 
@@ -113,7 +144,7 @@ def test_a_run_in_both_interpreters_repeats_bit_for_bit(algorithm):
 def test_replicas_declared_identical_are_identical_after_every_step(name):
     everybody = replicas(3, 10, "cpu")
     begun = everybody.params.clone()
-    for operation in answers(preset(name).run(everybody), seeded, 200):
+    for operation in answers(preset(name), everybody, seeded, 200):
         if isinstance(operation, Forward | Backward | Pipeline):
             assert torch.equal(everybody.params, everybody.params[:1].expand(3, -1))
     assert not torch.equal(everybody.params, begun)
@@ -122,9 +153,9 @@ def test_replicas_declared_identical_are_identical_after_every_step(name):
 @pytest.mark.parametrize("name", [name for name in NAMES if preset(name).identical_replicas])
 def test_what_is_declared_linear_in_the_gradients_is(name):
     def sent(gradients):
-        operations = answers(preset(name).run(replicas(3, 10, "cpu")), gradients, 200)
-        moved = [operation.operation if isinstance(operation, Start) else operation for operation in operations]
-        return [operation.payload.clone() for operation in moved if isinstance(operation, AllReduce | ReduceScatter)]
+        operations = answers(preset(name), replicas(3, 10, "cpu"), gradients, 200)
+        inner = [operation.operation if isinstance(operation, Start) else operation for operation in operations]
+        return [operation.payload.clone() for operation in inner if isinstance(operation, AllReduce | ReduceScatter)]
 
     one, other = sent(seeded), sent(lambda step: seeded(1000 + step))
     both = sent(lambda step: 2 * seeded(step) - 3 * seeded(1000 + step))

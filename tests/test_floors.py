@@ -16,25 +16,36 @@ FLOORS = (
     ("algorithm",),
     (
         *("scenario", "world", "schedule", "timeline", "downloads", "roster", "aggregation", "watch"),
-        *("reduction", "pace", "clocks", "lockstep", "simulator", "delivery", "trainer"),
+        *("reduction", "pace", "codings", "clocks", "lockstep", "simulator", "delivery", "trainer"),
+        *("stacked", "pending", "one_by_one", "apart", "replay"),
         *("wires", "microbatches", "stages", "moves", "crew", "pipelines"),
+        *("agenda", "messages", "testbed", "nodes", "errands", "processes", "unrolled", "events"),
+        *("meetings", "gathering", "neighbours", "operations", "rendezvous"),
     ),
     ("record",),
     ("progress", "run", "job", "report", "reference", "sweep", "explain", "resolvers", "__main__"),
 )
 """Bottom to top. Modules of one floor may import each other, save across the halves, and never in a circle."""
 
+TIMERS = ("trainer", "delivery", "data", "model", "aggregator", "adversary", "lanes")
+"""What an interpreter that says when, not what, has no business with."""
+
 STRANGERS = {
     "trainer": ("simulator", "timeline", "roster", "reduction", "pace", "clocks", "scenario", "world"),  # what, not when
     "delivery": ("schedule", "lockstep", "model", "data"),  # payloads, and nothing of where they come from
-    "simulator": ("trainer", "delivery", "data", "model", "aggregator", "adversary", "lanes"),  # when, not what
-    "pipelines": ("trainer", "delivery", "data", "model", "aggregator", "adversary", "lanes"),
+    "simulator": TIMERS,
+    "pipelines": TIMERS,
     "crew": ("trainer", "delivery", "data", "model"),
     "microbatches": ("algorithm", "roster", "timeline", "scenario"),  # what flows, and not in what world
     "roster": ("trainer", "data", "model"),
     "reduction": ("trainer", "data", "model"),
     "clocks": ("trainer", "data", "model"),
     "lockstep": ("simulator", "trainer", "scenario", "schedule"),  # the program, and neither meaning
+    "agenda": ("trainer", "data", "model", "algorithm", "lockstep"),  # when anything happens, whatever it is
+    "messages": ("trainer", "data", "model", "algorithm", "roster"),
+    "nodes": ("trainer", "data", "model", "scenario", "roster"),
+    **dict.fromkeys(("testbed", "errands", "processes", "unrolled", "events"), TIMERS),
+    **dict.fromkeys(("meetings", "gathering", "neighbours", "operations", "rendezvous"), TIMERS),
 } | {part: (*(TORCH_HALF if part in NUMPY_HALF else NUMPY_HALF),) for part in NUMPY_HALF + TORCH_HALF}
 
 LIGHT = (
@@ -58,6 +69,7 @@ LIGHT = (
     "microbatches",
     "stages",
     "moves",
+    "agenda",
     "record",
     "explain",
     "sweep",

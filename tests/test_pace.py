@@ -119,6 +119,17 @@ def test_the_simulators_straggler_wait_is_that_of_order_statistics():
     assert timeline.ledger.shares()["straggler_wait"] == pytest.approx(1 - 1 / longest, rel=0.01)
 
 
+def test_a_drawing_may_be_named():
+    ranks = np.arange(4)
+    pace = one_second_each(4, LogNormal(variation=0.3))
+    third = pace.compute(ranks, 1, 0.0, draw=2)
+    np.testing.assert_array_equal(pace.compute(ranks[1:3], 1, 0.0, draw=2), third[1:3])
+    # It is none of those that are counted.
+    first, second, counted = (pace.compute(ranks, 1, 0.0) for _ in range(3))
+    np.testing.assert_array_equal(counted, third)
+    assert (first != second).all()
+
+
 def test_rare_slow_steps_cost_many_workers_nearly_every_round():
     # One step in a hundred twice as long or more: of 1000 workers the longest of ten is drawn from its tail. Given K slow ones,
     # P(max <= x) = (1 - p (2 / x)^a)^W for x >= 2, and almost surely K > 0.

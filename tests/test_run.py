@@ -1,9 +1,13 @@
 """The columns of a row, derived by hand, and what a curve's name depends on."""
 
+import inspect
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
+from apart import Async
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
@@ -11,7 +15,8 @@ from bench import run as module
 from bench.progress import Progress
 from bench.record import Store
 from bench.run import LEARNING, Run
-from bench.schedule import Schedule
+from bench.schedule import Order, Schedule
+from bench.trainer import Curve, Trainer
 
 CONF = Path(__file__).parent.parent / "conf"
 SMALL = [
@@ -36,7 +41,7 @@ def columns(tmp_path_factory):
     devices = ["jitter=none", "catalogue.h100_sxm.efficiency=0.5", "catalogue.h100_sxm.peak=100 TFLOP/s"]
     links = ["network.uplink=1 GB/s", "network.downlink=2 GB/s", "network.last_mile=10 ms", "transport=none", "collective=ring"]
     shape = ["timed_as.layers=2", "timed_as.width=64", "timed_as.vocabulary=256", "timed_as.context=64", "timed_as.heads=2"]
-    return prepared(tmp_path_factory.mktemp("run"), "algorithm=ddp", *devices, *links, *shape).columns()
+    return prepared(tmp_path_factory.mktemp("run"), "algorithm=ddp", "algorithm.buckets=1", *devices, *links, *shape).columns()
 
 
 # The timed shape: (256 + 64) 64 + 2 (12 64^2 + 4 64) + 2 64 = 119,424 parameters; 8 sequences of 64 tokens a step.
@@ -150,3 +155,45 @@ def test_so_do_the_schedule_and_the_versions(monkeypatch, tmp_path):
 @pytest.mark.parametrize("change", ["network.uplink=1 Mbit/s", "model@timed_as=gpt_1b", "devices=h800", "threads=1"])
 def test_nothing_that_only_takes_time_does(change, monkeypatch, tmp_path):
     assert name(monkeypatch, tmp_path, change) == name(monkeypatch, tmp_path)
+
+
+def test_workers_out_of_step_are_timed_by_events(tmp_path):
+    run = prepared(tmp_path, "train=false", "failures=none")
+    together = run.columns()
+    assert together["staleness"] == together["staleness_max"] == 0
+    run.algorithm.lockstep = "groups"  # of this object alone: all meet all
+    apart = run.columns()
+    assert apart.pop("ledger") == pytest.approx(together.pop("ledger"))
+    assert apart == pytest.approx(together)
+    run.algorithm = Async()
+    row = run.columns()
+    assert row["steps"] == 4
+    assert row["staleness_max"] > 0
+    assert 0 < row["staleness"] < row["staleness_max"]
+
+
+def test_what_happened_in_some_order_is_replayed(tmp_path, monkeypatch):
+    told = []
+
+    class Replay:
+        def __init__(self, **settings):
+            told.append(settings)
+
+        def run(self, algorithm, order, progress):
+            told.append((algorithm, order))
+            return Curve([0, 2, 4], [3.0, 2.0, 1.0])
+
+    replay = ModuleType("bench.replay")
+    replay.Replay = Replay
+    monkeypatch.setitem(sys.modules, "bench.replay", replay)
+    run = prepared(tmp_path, "failures=none")
+    run.algorithm = Async()
+    row = run.columns()
+    settings, (algorithm, order) = told
+    assert algorithm is run.algorithm
+    assert isinstance(order, Order) and order.total_steps == 4
+    assert settings.keys() == inspect.signature(Trainer).parameters.keys()
+    # The curve's seconds are those of its rounds.
+    timeline, _ = run.simulate()
+    assert row["curve"]["virtual_seconds"] == [0.0, timeline.seconds_after(2), timeline.seconds_after(4)]
+    assert row["final_loss"] == 1.0

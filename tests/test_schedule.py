@@ -1,11 +1,11 @@
-"""Schedules: what the Simulator tells the Trainer."""
+"""Schedules and orders: what a Simulator tells who trains."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.schedule import Recorder, Schedule
+from bench.schedule import Kind, Order, Recorder, Schedule
 from bench.split import Effort
 
 rounds = st.integers(1, 20).flatmap(
@@ -101,3 +101,44 @@ def test_who_comes_back_for_a_reduction_that_is_done_again_joins_in_it():
     recorder.end(later, everybody)
     recorder.end(first, second)
     assert [recorder.schedule[k].joined.tolist() for k in range(2)] == [[False, True], [False, False]]
+
+
+happened = st.tuples(
+    st.sampled_from([kind for kind in Kind if kind != Kind.ROUND]), st.integers(0, 2**20), st.integers(0, 2**40)
+)
+
+
+def ordered(events, **given):
+    order = Order(3, **given)
+    for event in events:
+        order.append(*event)
+    return order
+
+
+@given(st.lists(happened))
+def test_an_order_comes_back_as_it_went_in(events):
+    order = ordered(events)
+    assert list(order) == events
+    assert len(order) == len(events)
+    assert order.digest() == ordered(events).digest()
+    assert order.steps == order.total_steps == 0
+
+
+@given(st.lists(happened, min_size=1), st.data())
+def test_orders_that_differ_are_named_differently(events, data):
+    name = ordered(events).digest()
+    place = data.draw(st.integers(0, len(events) - 1))
+    kind, node, number = events[place]
+    for other in ((kind, node + 1, number), (kind, node, number + 1), (Kind((kind + 1) % 4), node, number)):
+        assert ordered([*events[:place], other, *events[place + 1 :]]).digest() != name
+    assert ordered(events[:-1]).digest() != name
+    assert ordered(events, effort=Effort(steps=np.ones(3))).digest() != name
+    assert (
+        ordered(events, effort=Effort(batch=np.ones(3))).digest() != ordered(events, effort=Effort(steps=np.ones(3))).digest()
+    )
+
+
+def test_an_order_is_as_long_as_its_last_round():
+    order = ordered([(Kind.ROUND, 0, 2), (Kind.DONE, 1, 9), (Kind.ROUND, 0, 5)])
+    assert order.steps == order.total_steps == 5
+    assert of([(3, [True], [False]), (4, [True], [False])]).total_steps == 7

@@ -7,7 +7,7 @@ from fleet import schedule, trained
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.adversary import FreeRiderStale, Gaussian, InnerProductManipulation, SignFlip
+from bench.adversary import FreeRiderStale, Gaussian, InnerProductManipulation, NoAdversary, SignFlip
 from bench.aggregator import Median
 from bench.algorithm import Algorithm, AllReduce, Exchange, Train
 from bench.codec import Codec
@@ -224,3 +224,14 @@ def test_one_group_of_everybody_is_as_no_groups():
     (by_groups,) = answers(in_groups(groups=np.zeros(W, np.int64)), away(3))
     (without,) = answers(lambda: AllReduce(ROWS), away(3))
     assert torch.equal(by_groups, without.expand(W, -1))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("adversary", [NoAdversary(), SignFlip(fraction=0.2, start=0, scale=1.0)])
+def test_a_gpu_mixes_alike(adversary):
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    for make, made in ((in_groups, away(2)), (lambda rows: lambda: Exchange(rows, RING), away(1))):
+        (here,) = answers(make(ROWS), made, adversary=adversary)
+        (there,) = answers(make(ROWS.cuda()), made, adversary=adversary, device="cuda")
+        torch.testing.assert_close(there.cpu(), here, rtol=1e-5, atol=1e-6)

@@ -19,11 +19,11 @@ from bench.network.collectives import Ring
 from bench.optimizer import SGD, AdamW, LearningRateSchedule
 from bench.pace import Activations, Workload
 from bench.participation import WaitForAll
-from bench.pipelines import PipelineSimulator
 from bench.recovery import FromServer
+from bench.replay import Replay
 from bench.replicas import Replicas
+from bench.run import SIMULATORS
 from bench.scenario import Scenario
-from bench.simulator import Simulator
 from bench.split import Uniform
 from bench.trainer import Evaluation, Trainer
 from bench.verification import NoVerification, Recompute
@@ -114,6 +114,7 @@ def simulate(
     hostile=None,
     sequences=1,
     width=10,
+    **more,
 ):
     """The timeline of an algorithm with P parameters on a world; five tokens of `width` numbers a sequence between layers."""
     workload = Workload(
@@ -128,13 +129,24 @@ def simulate(
         SGD(lr=1.0, momentum=0.0),
         LearningRateSchedule(warmup=0, final=1.0, steps=steps),
     )
-    make = PipelineSimulator if algorithm.lockstep == "stages" else Simulator
-    simulator = make(world, workload, codec or NoCodec(), limit, rule=rule, feedback=feedback, hostile=hostile)
-    return simulator.run(algorithm, shadow, steps)
+    simulator = SIMULATORS[algorithm.lockstep](
+        world, workload, codec or NoCodec(), limit, rule=rule, feedback=feedback, hostile=hostile
+    )
+    return simulator.run(algorithm, shadow, steps, **more)
 
 
-def small_trainer(corpus, shape, steps, *, evaluation=20, sequences=64, lanes=2, **changes):
+def small_trainer(corpus, shape, steps, **changes):
     """A Trainer of a small shape, AdamW unless `changes` say otherwise, warmed up over 5 of `steps`."""
+    return Trainer(**small_settings(corpus, shape, steps, **changes))
+
+
+def small_replay(corpus, shape, steps, **changes):
+    """A Replay with the settings of `small_trainer`."""
+    return Replay(**small_settings(corpus, shape, steps, **changes))
+
+
+def small_settings(corpus, shape, steps, *, evaluation=20, sequences=64, lanes=2, **changes):
+    """What small_trainer and small_replay are made of."""
     settings = {
         "optimizer": AdamW(lr=3e-3, beta1=0.9, beta2=0.99, eps=1e-8, weight_decay=0.1),
         "lr_schedule": LearningRateSchedule(warmup=5, final=0.1, steps=steps),
@@ -144,5 +156,5 @@ def small_trainer(corpus, shape, steps, *, evaluation=20, sequences=64, lanes=2,
         "seed": 0,
         "stack": 2,
     }
-    evaluate = Evaluation(evaluation, sequences)
-    return Trainer(model=GPT(shape), corpus=corpus, evaluation=evaluate, lanes=Lanes(lanes), **(settings | changes))
+    learning = {"model": GPT(shape), "corpus": corpus, "evaluation": Evaluation(evaluation, sequences), "lanes": Lanes(lanes)}
+    return settings | learning | changes

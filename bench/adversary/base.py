@@ -20,6 +20,8 @@ class Adversary(Protocol):
     """False if they do no work for what they send, so that their compute takes no time."""
     flips_labels: bool
     """True if they train on wrong targets: t becomes V - 1 - t."""
+    sees_others: bool
+    """True if what they send is made of the payloads that others send at the same time."""
 
     def members(self, seed: int, workers: int) -> NDArray[np.bool_]:
         """Who is bad, (W,): the same workers all through a run, drawn from its seed."""
@@ -40,6 +42,7 @@ class BadActors:
 
     computes = True
     flips_labels = False
+    sees_others = False
 
     def __init__(self, *, fraction: float, start: int) -> None:
         if not 0 <= fraction < 1:

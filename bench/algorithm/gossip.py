@@ -11,8 +11,8 @@ class Gossip(Algorithm):
     """Local steps, and x_i ← Σ_j W_ij x_j over the neighbours j of i and itself; optimizer states stay local.
 
     W_ij is that of `graph`; ring and torus have the paper's equal weights. A neighbour that is not there leaves its weight to
-    the worker itself. With `overlap`, parameters travel while the next steps are taken, which are added to what comes back:
-    the paper's order. Without, what is averaged has all steps in it, which the paper allows.
+    the worker itself. With `overlap`, parameters travel while the next steps are taken, which are added to what comes back: the
+    paper's order. Without, what is averaged has all steps in it, as in Koloskova et al. (ICML 2020, arXiv:2003.10422).
     """
 
     lockstep = "groups"

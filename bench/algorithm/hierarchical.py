@@ -13,8 +13,8 @@ class Hierarchical(Algorithm):
     """The gradients of each step are averaged within an island, the pseudo-gradients of `sync_every` steps between all.
 
     Islands are consecutive ranks, as equal as can be. All workers take part in the outer all-reduce, though those of an island
-    send the same, so that it needs no leader who may drop out. What crosses the slow lines is then up to the collective: a ring
-    or a hierarchical one carries every byte once over an island's exit.
+    send the same, so that it needs no leader who may drop out. What crosses the slow lines is then up to the collective: over
+    an island's exit, a hierarchical one sends every byte once and a ring nearly twice.
     """
 
     lockstep = "groups"

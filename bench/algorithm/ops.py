@@ -115,18 +115,26 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Pull:
-    """Get what the server publishes when the answer leaves it. Answers (1, P). Only where each worker has its own program."""
+    """Get what the server publishes when the answer leaves it. Answers (1, P), or the columns of `part`, (1, n).
+
+    Only where each worker has its own program.
+    """
 
     server: int = 0
+    part: Part | None = None
 
 
 @dataclass(frozen=True)
 class Push:
-    """Send `payload`, (1, n), to a server, which takes it in when it arrives. Answers nothing. As Pull."""
+    """Send `payload`, (1, n), to a server, which takes it in when it arrives. Answers nothing. As Pull.
+
+    With `encoded` false it travels as it is, whatever the codec.
+    """
 
     payload: Tensor
     part: Part | None = None
     server: int = 0
+    encoded: bool = True
 
 
 @dataclass(frozen=True)
@@ -154,7 +162,8 @@ class Arrival:
     part: Part | None
     sender: int  # rank; of another server, the number of workers plus its number
     steps: int  # local steps behind it
-    staleness: int  # arrivals that the server took in since the sender's last Pull from it was answered
+    staleness: int  # arrivals that the server took in since the sender's last Pull from it was taken
+    server: int | None = None  # the sender's number, where it is another server
 
 
 Transport = AllReduce | ReduceScatter | AllGather | Exchange | Pull | Push | Average

@@ -26,7 +26,7 @@ class Natural(Codec):
 
     def encode(self, payload: Tensor, draw: int, layout: Layout) -> tuple[Tensor, ...]:
         bits = payload.contiguous().view(torch.int32)
-        magnitude = (bits & 0x7FFFFFFF).clamp(max=INFINITY)
+        magnitude = bits & 0x7FFFFFFF
         # The mantissa is how far it is to the next power: with a random one added, it is carried over as often.
         carried = (magnitude + _random(payload, draw)) >> MANTISSA
         exponent = torch.where(magnitude < INFINITY, carried.clamp(max=254), 255)

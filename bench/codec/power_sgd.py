@@ -53,7 +53,7 @@ class PowerSGD(Codec):
         """The columns of each tensor, and the matrix that it is, or none if it travels as it is."""
         for name, shape in layout.shapes.items():
             matrix = (shape[0], math.prod(shape[1:]))
-            smaller = self.rank * sum(matrix) < math.prod(matrix) and self.rank <= min(matrix)
+            smaller = self.rank * sum(matrix) < math.prod(matrix)  # so the rank is below both sides, too
             yield layout.spans[name], matrix if len(shape) > 1 and smaller else None
 
     def _begin(self, near: Tensor, columns: int, draw: int, first: int) -> Tensor:

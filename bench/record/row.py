@@ -43,6 +43,8 @@ COLUMNS = {
     "drops": "times that a worker dropped out",
     "failures": "times that all of a cluster stopped",
     "banned": "bad actors that were found out and shut out",
+    "staleness": "mean arrivals at a server between a worker's pull and the arrival of its push, 0 where nobody pushes",
+    "staleness_max": "the most of these",
     "ledger": "share of all worker-seconds in each bucket",
     "initial_loss": "held-out loss before the first step, nats a token",
     "final_loss": "held-out loss after the last step, nats a token",

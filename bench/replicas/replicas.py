@@ -1,5 +1,7 @@
 """The model copies of all workers as one flat tensor, with the state of their inner optimizers."""
 
+from copy import copy
+
 from torch import Tensor
 
 from bench.optimizer import LearningRateSchedule, Optimizer, State
@@ -11,8 +13,10 @@ class Replicas:
 
     R is the number of workers, or 1 where an algorithm keeps all replicas identical. `layout` says which columns are which
     tensor. `step_index` is the program step under way, which sets the learning rate: the interpreter moves it. On the meta
-    device this is a shadow: shapes and bytes without numbers.
+    device this is a shadow: shapes and bytes without numbers. A worker's own program gets `one` row of all.
     """
+
+    step_index: float
 
     def __init__(
         self, params: Tensor, optimizer: Optimizer, schedule: LearningRateSchedule, layout: Layout | None = None
@@ -21,7 +25,17 @@ class Replicas:
         self.layout = layout or Layout.plain(params.shape[1])
         self.state: State = optimizer.state(params, self.layout.shapes)
         self.step_index = 0
+        self.rank = 0  # of the first row
+        self.workers = len(params)  # in the run, also where this is one of them
         self._optimizer, self._schedule = optimizer, schedule
+
+    def one(self, rank: int) -> "Replicas":
+        """The replica of the worker `rank` alone, as a view with a step index of its own."""
+        row = copy(self)
+        row.params = self.params[rank : rank + 1]  # (1, P)
+        row.state = {name: tensor[rank : rank + 1] for name, tensor in self.state.items()}
+        row.rank = rank
+        return row
 
     def step(self, gradient: Tensor) -> None:
         """One optimizer step of every replica along `gradient`, (R, P) or (1, P)."""

@@ -12,14 +12,7 @@ from bench.errors import RecordError
 from bench.record import Row
 from bench.record.store import read_row
 
-CLUSTER = {
-    "scenario": "h100_cluster",
-    "algorithm": "ddp",
-    "codec": "none",
-    "feedback": "none",
-    "aggregator": "mean",
-    "adversary": "none",
-}
+CLUSTER = {"scenario": "h100_cluster", "algorithm": "ddp", "codec": "none", "aggregator": "mean", "adversary": "none"}
 """The well-connected cluster, and how it is used, that everything is compared with."""
 
 HARDWARE = (

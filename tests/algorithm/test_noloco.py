@@ -25,7 +25,7 @@ def drawn(workers, size, round_):
 
 
 def outer_step(fleet, slow, momentum, groups):
-    """Algorithm 1 and equation 2 of the paper, worker by worker; `slow` and `momentum` are lists of (P,)."""
+    """The rule of the authors' optimizer (sparse_optimizer_c.py), worker by worker; `slow` and `momentum` are lists of (P,)."""
     fast, before = fleet.rows(), [row.clone() for row in slow]
     for group in groups:
         change = sum(fast[j] - before[j] for j in group) / len(group)
@@ -37,7 +37,7 @@ def outer_step(fleet, slow, momentum, groups):
 
 
 @pytest.mark.parametrize("workers, size", [(2, 2), (5, 2), (6, 3)])
-def test_it_is_a_plain_loop_with_the_update_rule_of_the_paper(workers, size):
+def test_it_is_a_plain_loop_with_the_authors_update_rule(workers, size):
     ours = trained(noloco(4, size), schedule(workers, [4, 0], STEPS // 4))
     fleet = Fleet(workers)
     slow, momentum = [*fleet.rows()], [torch.zeros(fleet.rows().shape[1])] * workers

@@ -174,6 +174,19 @@ def test_top_k_in_two_bits_sends_the_mean_of_small_and_of_large_ones():
     assert decoded.tolist() == [[7.0, 0.0, -7.0, 0.0, -1.5, 0.0, 0.0, 1.5]]
 
 
+def test_large_are_those_above_the_mean_of_all_that_are_kept_of_a_payload():
+    payload = rows(60)
+    decoded = passed(TopK2Bit(k=8, chunk=20), payload)
+    for row, back in zip(payload.tolist(), decoded.tolist(), strict=True):
+        kept = [place for first in (0, 20, 40) for place in sorted(range(first, first + 20), key=lambda p: -abs(row[p]))[:8]]
+        middle = sum(abs(row[place]) for place in kept) / 24
+        for large in (True, False):
+            kind = [place for place in kept if (abs(row[place]) > middle) == large]
+            level = sum(abs(row[place]) for place in kind) / len(kind)
+            assert [back[place] for place in kind] == pytest.approx([math.copysign(level, row[place]) for place in kind])
+        assert sum(x != 0 for x in back) == 24
+
+
 def test_sparse_loco_sends_146_times_less():
     columns = 4096 * 1000
     # 64 places of 12 bits and 64 codes of 2 bits: 112 bytes of 16,384; two levels a payload.

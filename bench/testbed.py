@@ -1,0 +1,105 @@
+"""The hardware of a run of workers that do not move in step, its clock, and what it has achieved so far."""
+
+import numpy as np
+
+from bench.agenda import Agenda
+from bench.codings import Codings
+from bench.messages import Messages
+from bench.pace import Amount, Load, Pace, Workload
+from bench.roster import Ints, Roster
+from bench.scenario import Scenario
+from bench.schedule import Order, Schedule
+from bench.timeline import Floats, Ledger, Timeline
+from bench.verification import Hostile
+
+
+class Testbed:
+    """What the interpreters of such programs share. Raises FitError where the workload does not fit a device."""
+
+    def __init__(
+        self, scenario: Scenario, workload: Workload, codings: Codings, max_virtual: float, hostile: Hostile | None
+    ) -> None:
+        workers, seed = scenario.workers, scenario.seed
+        self.scenario, self.workers = scenario, workers
+        self.pace = Pace(scenario.fleet, scenario.jitter, workload, scenario.split, seed)
+        self.ledger = Ledger(workers)
+        self.roster = Roster(
+            churn=scenario.churn,
+            paths=scenario.paths,
+            changes=scenario.changes,
+            recovery=scenario.recovery,
+            state_bytes=workload.state_bytes,
+            ledger=self.ledger,
+            seed=seed,
+        )
+        self.agenda = Agenda(self.roster, max_virtual)
+        self.messages = Messages(scenario.paths, codings)
+        self.round_end, self.round_steps = list[float](), list[int]()
+        self._counted_steps = self._counted_sequences = 0
+        self._hostile = hostile
+        self._ranks = np.arange(workers)
+        self._local: dict[int, Amount] = {}
+
+    @property
+    def now(self) -> float:
+        """The virtual second."""
+        return self.roster.now
+
+    def local_steps(self, steps: int, rank: int) -> int:
+        """Local steps of `rank` in a Train of `steps`."""
+        if steps not in self._local:
+            self._local[steps] = self.pace.local_steps(steps)
+        local = self._local[steps]
+        return local if isinstance(local, int) else int(local[rank])
+
+    def step_seconds(self, rank: int, local: int, draw: int) -> float:
+        """Seconds in which `rank` takes `local` steps from now on; `draw` numbers its drawings of the jitter."""
+        return float(self.pace.compute(self._ranks[rank : rank + 1], local, self.now, draw)[0])
+
+    def codec_seconds(self, rank: int, load: Load) -> float:
+        """Seconds in which `rank` encodes or decodes what asks that `load` of its device."""
+        return float(self.pace.code(self._ranks[rank : rank + 1], load)[0])
+
+    def count(self, ranks: Ints, local: Amount, compute: Floats | float, step: int) -> None:
+        """Work of `ranks`, (n,), up to the program step `step` entered the model, or their attacks did.
+
+        `local` are the steps that each takes, or of all (W,), and `compute` their seconds, (n,).
+        """
+        hostile = self._hostile
+        if hostile is not None and step > hostile.start and hostile.members[ranks].any():
+            bad = hostile.members[ranks]  # (n,)
+            compute = np.broadcast_to(compute, ranks.shape)
+            self.ledger.charge("discarded", ranks[bad], compute[bad])
+            ranks, compute = ranks[~bad], compute[~bad]
+        self.ledger.charge("compute", ranks, compute)
+        steps, sequences = self.pace.work(ranks, local)
+        self._counted_steps += steps
+        self._counted_sequences += sequences
+
+    def end_round(self, steps: int) -> None:
+        """So many program steps are done now."""
+        self.round_end.append(self.now)
+        self.round_steps.append(steps)
+
+    def timeline(self, schedule: Schedule | Order, staleness: list[int]) -> Timeline:
+        """The timeline of a run that ends now, whose workers' ledgers are complete but for the absent."""
+        roster, workers = self.roster, self.workers
+        roster.settle()
+        self.ledger.check(roster.now)
+        carried: Floats = roster.carried
+        return Timeline(
+            virtual_seconds=roster.now,
+            round_end=np.array(self.round_end),
+            round_steps=np.array(self.round_steps),
+            counted_steps=self._counted_steps,
+            counted_sequences=self._counted_sequences,
+            sent=carried[:workers],
+            received=carried[workers : 2 * workers],
+            drops=roster.drops,
+            failures=0,
+            banned=0,
+            ledger=self.ledger,
+            schedule=schedule,
+            staleness=float(np.mean(staleness)) if staleness else 0.0,
+            staleness_max=max(staleness, default=0),
+        )

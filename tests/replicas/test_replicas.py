@@ -1,0 +1,32 @@
+"""One replica of many."""
+
+import torch
+
+from bench.optimizer import SGD, LearningRateSchedule
+from bench.replicas import Layout, Replicas
+
+
+def many():
+    rows = torch.arange(12.0).reshape(3, 4)  # (W, P)
+    return Replicas(rows, SGD(lr=1.0, momentum=0.5), LearningRateSchedule(warmup=0, final=1.0, steps=9), Layout.plain(4))
+
+
+def test_one_replica_is_a_row_of_all():
+    replicas = many()
+    one = replicas.one(1)
+    assert (one.rank, one.workers, one.layout) == (1, 3, replicas.layout)
+    assert one.params.tolist() == [[4, 5, 6, 7]]
+    one.step(torch.ones(1, 4))
+    one.step(torch.ones(1, 4))
+    # Momentum 0.5: steps of 1 and of 1.5. The others have not moved, nor has their momentum.
+    assert replicas.params.tolist() == [[0, 1, 2, 3], [1.5, 2.5, 3.5, 4.5], [8, 9, 10, 11]]
+    [velocity] = replicas.state.values()
+    assert velocity.tolist() == [[0] * 4, [1.5] * 4, [0] * 4]
+    assert one.state_bytes == replicas.state_bytes
+
+
+def test_one_replica_has_a_step_index_of_its_own():
+    replicas = many()
+    one, other = replicas.one(0), replicas.one(2)
+    one.step_index = 7
+    assert replicas.step_index == other.step_index == 0
