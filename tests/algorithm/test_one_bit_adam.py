@@ -7,30 +7,25 @@ from worlds import scenario, simulate
 
 from bench.algorithm.ddp import DDP
 from bench.algorithm.one_bit_adam import OneBitAdam
-from bench.codec import BF16
+from bench.codec import BF16, Sign
+from bench.feedback import ErrorFeedback
 from bench.optimizer import AdamW
 
 SETTINGS = {"lr": 3e-3, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8}
 
 
-class Sign:
-    """The sign of each number and one scale, the mean of the magnitudes."""
-
-    exact = False
-
-    def encode(self, payload):
-        return payload >= 0, payload.abs().mean(1, keepdim=True)
-
-    def decode(self, encoded):
-        positive, scale = encoded
-        return torch.where(positive, scale, -scale)
+SIGN = {"codec": Sign(block=None), "feedback": ErrorFeedback(decay=1.0)}
 
 
-@pytest.mark.parametrize("one_bit", [True, False])
-def test_after_the_warm_up_the_variance_is_frozen_and_momenta_are_sent(one_bit):
-    params = initial()
+def one_bit(row):
+    return torch.where(row >= 0, 1.0, -1.0) * row.abs().mean()
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+def test_after_the_warm_up_the_variance_is_frozen_and_momenta_are_sent(encoded):
+    params, warmup = initial(), 8
     m, v = torch.zeros_like(params), torch.zeros_like(params)
-    warmup = 8
+    errors, error = torch.zeros(W, len(params)), torch.zeros_like(params)
     for number in range(STEPS):
         t = number + 1
         if t <= warmup:
@@ -38,13 +33,19 @@ def test_after_the_warm_up_the_variance_is_frozen_and_momenta_are_sent(one_bit):
             m, v = 0.9 * m + 0.1 * g, 0.99 * v + 0.01 * g**2
             deviation = (v / (1 - 0.99**t)).sqrt()
         else:
-            sent = [0.9 * m + 0.1 * gradient(params, rank, number) for rank in range(W)]
-            if one_bit:
-                sent = [torch.where(row >= 0, 1.0, -1.0) * row.abs().mean() for row in sent]
-            m = torch.stack(sent).mean(0)
+            sent = torch.stack([0.9 * m + 0.1 * gradient(params, rank, number) for rank in range(W)])
+            m = sent.mean(0)
+            if encoded:  # by each worker, and the mean by the server, each with an error of its own
+                errors += sent
+                received = torch.stack([one_bit(row) for row in errors])
+                errors -= received
+                error += received.mean(0)
+                m = one_bit(error)
+                error = error - m
         params = params - 3e-3 * SCALES[number] * m / (1 - 0.9**t) / (deviation + 1e-8)
-    ours = trained(OneBitAdam(warmup=warmup, **SETTINGS), **({"codec": Sign()} if one_bit else {}))[0]
-    if one_bit:  # a momentum of zero but for rounding has either sign, and may have a tiny variance, so large a step
+    ours = trained(OneBitAdam(warmup=warmup, **SETTINGS), **(SIGN if encoded else {}))[0]
+    if encoded:
+        # What is zero but for rounding has either sign, and one that differs is off by a whole step.
         assert (ours - params).abs().gt(1e-4).float().mean() < 0.02
     else:
         assert distance(ours, params) <= 1e-5
@@ -52,7 +53,7 @@ def test_after_the_warm_up_the_variance_is_frozen_and_momenta_are_sent(one_bit):
 
 def test_a_warm_up_that_lasts_is_adam():
     adam = AdamW(**SETTINGS, weight_decay=0.0)
-    ours = trained(OneBitAdam(warmup=STEPS, **SETTINGS), codec=Sign())  # which whole gradients do not pass
+    ours = trained(OneBitAdam(warmup=STEPS, **SETTINGS), **SIGN)  # which whole gradients do not pass
     ddp = trained(DDP(), optimizer=adam)
     # What the codec may not touch is a mean of gradients here, and a gradient of the joint batch there.
     assert distance(ours, ddp) <= 1e-4
