@@ -1,14 +1,20 @@
 """Farbench beside the bandwidths that the Streaming DiLoCo paper says its methods need."""
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from fifo import Reading, cells
 from fifo import utilisation as written_out
 from worlds import scenario, simulate
 
+from bench.algorithm import AllReduce, Forward, Handle, Start, Train, Wait
+from bench.algorithm.streaming_diloco import StreamingDiLoCo
+from bench.optimizer import SGD, LearningRateSchedule
 from bench.reference.layerwise import Layerwise
-from bench.reference.streaming import GRID, utilisation
+from bench.reference.streaming import GRID, PUBLISHED, utilisation
 from bench.reference.studies import STUDIES
+from bench.replicas import Part, Replicas
 
 
 @pytest.fixture(scope="module")
@@ -17,8 +23,8 @@ def frame():
 
 
 @pytest.fixture(scope="module")
-def rows(frame):
-    return [group.iloc[0].to_dict() for _, group in frame.groupby(["model", "method"], sort=False)]
+def rows():
+    return [group.iloc[0].to_dict() for _, group in pd.read_csv(PUBLISHED).groupby(["model", "method"], sort=False)]
 
 
 def test_all_cells_are_met_but_one_and_most_are_one_above(frame):
@@ -36,7 +42,7 @@ def test_what_is_published_lies_on_the_grid(frame):
 
 
 def test_the_simulator_says_what_the_model_says_when_it_is_written_out(rows):
-    bandwidth = np.array([0.7, 5.0, 30.0, 300.0])
+    bandwidth = np.array([2.0, 60.0])
     for row in rows:
         expected = written_out(Reading(), row["method"], row["model"], row["layers"], row["step_seconds"], bandwidth)
         found = [utilisation(row, gbit, layerwise=True) for gbit in bandwidth]
@@ -112,6 +118,34 @@ def test_layerwise_hides_what_comes_before_its_layer(rows):
     # A step later, it is the link that all wait for: 4 s a step, from 0.5 s on.
     timeline = simulate(Layerwise(layers=4, sync_every=1, fragments=1, delay=1), scenario(2), 5)
     assert timeline.virtual_seconds == pytest.approx(0.5 + 5 * 4)
+
+
+def test_fragments_are_sent_after_the_steps_after_which_streaming_diloco_sends_its_own():
+    own = StreamingDiLoCo(sync_every=10, fragments=3, delay=1, mixing=0.0, outer_lr=1.0, outer_momentum=0.0)
+    first, second, third = ((0, 4),), ((4, 8),), ((8, 12),)
+    expected = [(3, first), (6, second), (10, third), (13, first), (16, second), (20, third)]
+    assert sent(own, 6) == expected
+    assert sent(Layerwise(layers=3, sync_every=10, fragments=3, delay=1), 6) == expected
+
+
+def sent(algorithm, count):
+    """After how many steps, or in which, what is sent first goes, of a model of twelve parameters, and which of them."""
+    schedule = LearningRateSchedule(warmup=0, final=1.0, steps=20)
+    program = algorithm.run(Replicas(torch.empty((2, 12), device="meta"), SGD(lr=1.0, momentum=0.0), schedule))
+    step, found, answer = 0, [], None
+    while len(found) < count:
+        operation = program.send(answer)
+        # What a wait is answered goes into an outer step of four columns.
+        answer = torch.empty((1, 4), device="meta") if isinstance(operation, Wait) else None
+        match operation:
+            case Train(steps=steps):
+                step += steps
+            case Forward(part=Part(spans=((0, _),))):
+                step += 1
+            case Start(operation=AllReduce(part=part)):
+                found.append((step, part.spans))
+                answer = Handle()
+    return found
 
 
 @pytest.mark.parametrize(
