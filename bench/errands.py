@@ -73,8 +73,9 @@ class Errands:
         server = self._servers[operation.server]
         self._order.append(Kind.TAKEN, node.number, errand.number)
         server.answered[node.number] = server.taken_in
-        errand.answer = server.published
-        self._transfer(errand, server.host, node.host, server.published.nbytes)
+        part, published = operation.part, server.published
+        errand.answer = published if part is None else part.of(published)
+        self._transfer(errand, server.host, node.host, errand.answer.nbytes)
 
     def _arrived(self, errand: Errand) -> None:
         """One of its messages is there."""

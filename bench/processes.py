@@ -56,7 +56,7 @@ class Processes:
         self._workers: dict[int, Worker] = {}  # that are there, by rank
         initial = replicas.params[:1].clone()  # (1, P)
         self._servers = [
-            Server(workers + number, host, algorithm.server(number, initial), published=initial)
+            Server(workers + number, host, algorithm.server(number, initial), index=number, published=initial)
             for number, host in enumerate(algorithm.servers(workers))
         ]
 
@@ -166,7 +166,7 @@ class Processes:
         node.errands[errand.number] = errand
         if isinstance(operation, Push):
             errand.work = node.load()
-            weight = testbed.messages.weight(operation.payload, operation.part, self._replicas.layout)
+            weight = testbed.messages.weight(operation.payload, operation.part, self._replicas.layout, operation.encoded)
             errand.nbytes = weight.wire_bytes
             if weight.coding and isinstance(node, Worker):
                 encoded = testbed.now + testbed.codec_seconds(node.number, weight.coding.first)
