@@ -158,6 +158,27 @@ def test_who_is_not_there_at_first_is_told_before_all_else():
     assert timeline.drops == 0
 
 
+@dataclass(frozen=True)
+class Own(Algorithm):
+    """One program of a worker, by script, with a server at the host of rank 0."""
+
+    script: tuple = ()
+    lockstep = "none"
+
+    def servers(self, workers):
+        return (0,)
+
+    def run(self, replicas):
+        while True:
+            for word in self.script:
+                yield word(replicas.params) if callable(word) else word
+            yield Push(replicas.params)
+
+    def server(self, number, params):
+        while True:
+            yield Receive(params)
+
+
 def test_an_average_takes_both_ways_at_once():
     timeline = simulate(Pairs(peer=1), scenario(2, **FAR), steps=4)
     # Rank 0 computes a second, averages until 5.5 s, computes until 6.5; rank 1 just goes on. A step counts when it is done:
@@ -175,6 +196,29 @@ def test_two_averages_share_the_links():
     # Both send their own and the other's average: two transfers on each link, 8 s.
     assert timeline.virtual_seconds == pytest.approx(1 + 8 + 1)
     assert buckets(timeline, 1) == {"compute": 2, "bandwidth": 8}
+
+
+def test_an_average_is_over_when_both_have_the_others():
+    @dataclass(frozen=True)
+    class Crossed(Own):
+        """Rank 0 averages with rank 1, to whose host all push."""
+
+        def servers(self, workers):
+            return (1,)
+
+        def run(self, replicas):
+            while True:
+                yield Train(1)
+                if replicas.rank == 0:
+                    yield Average(1)
+                yield Push(replicas.params)
+
+    timeline = simulate(Crossed(), scenario(3, speeds=(1.0, 99.0, 1.0)), steps=1)
+    # From 1 s on rank 0's parameters share the way in with rank 2's push: until 9 s, while rank 1's come in 4. Rank 0 pushes
+    # from 9 s, beside rank 2 from 10 on, until 16; the rest of rank 2's second push goes alone until 17: three steps.
+    assert timeline.virtual_seconds == pytest.approx(17)
+    assert buckets(timeline, 0) == {"compute": 1, "bandwidth": 8 + 7, "discarded": 1}
+    assert buckets(timeline, 2) == {"compute": 2, "bandwidth": 8 + 7}
 
 
 def test_an_average_with_who_is_gone_is_nothing():
@@ -208,27 +252,6 @@ def test_at_one_second_the_lower_rank_comes_first():
     again = simulate(Async(), scenario(3, uplink=np.inf, downlink=np.inf), steps=2)
     assert list(again.schedule) == list(timeline.schedule)
     assert again.schedule.digest() == timeline.schedule.digest()
-
-
-@dataclass(frozen=True)
-class Own(Algorithm):
-    """One program of a worker, by script, with a server at the host of rank 0."""
-
-    script: tuple = ()
-    lockstep = "none"
-
-    def servers(self, workers):
-        return (0,)
-
-    def run(self, replicas):
-        while True:
-            for word in self.script:
-                yield word(replicas.params) if callable(word) else word
-            yield Push(replicas.params)
-
-    def server(self, number, params):
-        while True:
-            yield Receive(params)
 
 
 def test_a_step_in_parts_takes_as_long_as_a_whole_one():

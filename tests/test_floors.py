@@ -19,8 +19,7 @@ FLOORS = (
         *("reduction", "pace", "codings", "clocks", "lockstep", "simulator", "delivery", "trainer"),
         *("stacked", "apart", "pending", "one_by_one", "replay"),
         *("wires", "microbatches", "stages", "moves", "crew", "pipelines"),
-        *("agenda", "messages", "testbed", "nodes", "errands", "processes", "unrolled", "events"),
-        *("meetings", "gathering", "neighbours", "operations", "rendezvous"),
+        "events",
     ),
     ("record",),
     ("progress", "run", "job", "report", "reference", "sweep", "explain", "resolvers", "__main__"),
@@ -44,11 +43,7 @@ STRANGERS = {
     "reduction": ("trainer", "data", "model"),
     "clocks": ("trainer", "data", "model"),
     "lockstep": ("simulator", "trainer", "scenario", "schedule"),  # the program, and neither meaning
-    "agenda": ("trainer", "data", "model", "algorithm", "lockstep"),  # when anything happens, whatever it is
-    "messages": ("trainer", "data", "model", "algorithm", "roster"),
-    "nodes": ("trainer", "data", "model", "scenario", "roster"),
-    **dict.fromkeys(("testbed", "errands", "processes", "unrolled", "events"), TIMERS),
-    **dict.fromkeys(("meetings", "gathering", "neighbours", "operations", "rendezvous"), TIMERS),
+    "events": TIMERS,
 } | {part: (*(TORCH_HALF if part in NUMPY_HALF else NUMPY_HALF),) for part in NUMPY_HALF + TORCH_HALF}
 
 LIGHT = (
@@ -72,7 +67,6 @@ LIGHT = (
     "microbatches",
     "stages",
     "moves",
-    "agenda",
     "record",
     "explain",
     "sweep",

@@ -9,17 +9,17 @@ from bench.algorithm import Algorithm
 from bench.codec import Codec
 from bench.codings import Codings
 from bench.errors import SkipError
+from bench.events.processes import Processes
+from bench.events.rendezvous import Rendezvous
+from bench.events.testbed import Testbed
+from bench.events.unrolled import unrolled
 from bench.failures import NoFailures
 from bench.feedback import Feedback
 from bench.pace import Workload
 from bench.participation import WaitForAll
-from bench.processes import Processes
-from bench.rendezvous import Rendezvous
 from bench.replicas import Replicas
 from bench.scenario import Scenario
-from bench.testbed import Testbed
 from bench.timeline import Timeline
-from bench.unrolled import unrolled
 from bench.verification import Hostile
 
 

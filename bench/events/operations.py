@@ -5,12 +5,12 @@ from collections.abc import Iterable
 import numpy as np
 
 from bench.aggregation import Aggregation
-from bench.gathering import Gathering, Plans
-from bench.meetings import Host, Meeting
-from bench.neighbours import Neighbours
+from bench.events.gathering import Gathering, Plans
+from bench.events.meetings import Host, Meeting
+from bench.events.neighbours import Neighbours
+from bench.events.testbed import Testbed
+from bench.events.unrolled import Begin
 from bench.schedule import Recorder
-from bench.testbed import Testbed
-from bench.unrolled import Begin
 
 
 class Operations:

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from bench.agenda import Agenda
 from bench.codings import Codings
-from bench.messages import Messages
+from bench.events.agenda import Agenda
+from bench.events.messages import Messages
 from bench.pace import Amount, Load, Pace, Workload
 from bench.roster import Ints, Roster
 from bench.scenario import Scenario

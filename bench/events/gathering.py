@@ -4,14 +4,14 @@ from collections import OrderedDict
 
 import numpy as np
 
-from bench.agenda import Entry
 from bench.aggregation import Aggregation
-from bench.meetings import Host, Ints, Marks
-from bench.messages import Weight
+from bench.events.agenda import Entry
+from bench.events.meetings import Host, Ints, Marks
+from bench.events.messages import Weight
+from bench.events.nodes import Work
+from bench.events.testbed import Testbed
+from bench.events.unrolled import Begin
 from bench.network import Plan
-from bench.nodes import Work
-from bench.testbed import Testbed
-from bench.unrolled import Begin
 
 KNOWN = 256
 """Plans that are kept in mind."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch import Tensor
 
-from bench.agenda import Entry
 from bench.algorithm import Arrival, Average, Handle, Program, Pull, Push
+from bench.events.agenda import Entry
 from bench.lockstep import Step
 from bench.replicas import Replicas
 

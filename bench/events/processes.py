@@ -20,15 +20,15 @@ from bench.algorithm import (
     Train,
     Wait,
 )
-from bench.errands import Errands
 from bench.errors import SkipError
+from bench.events.errands import Errands
+from bench.events.nodes import Errand, Message, Node, Server, Work, Worker
+from bench.events.testbed import Testbed
 from bench.lockstep import Step
-from bench.nodes import Errand, Message, Node, Server, Work, Worker
 from bench.replicas import Replicas
 from bench.roster import Ints
 from bench.schedule import Kind, Order
 from bench.simulator import FORWARD
-from bench.testbed import Testbed
 
 OwnWork = Train | Forward | Backward
 """What a worker computes by itself."""

@@ -5,8 +5,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.nodes import Work
-from bench.unrolled import Begin
+from bench.events.nodes import Work
+from bench.events.unrolled import Begin
 
 Ints = NDArray[np.int64]
 Marks = tuple[tuple[str, float], ...]

@@ -5,11 +5,11 @@ from functools import partial
 
 import numpy as np
 
-from bench.agenda import Entry
-from bench.meetings import Host, Marks
-from bench.nodes import Work
-from bench.testbed import Testbed
-from bench.unrolled import Begin
+from bench.events.agenda import Entry
+from bench.events.meetings import Host, Marks
+from bench.events.nodes import Work
+from bench.events.testbed import Testbed
+from bench.events.unrolled import Begin
 
 
 class Neighbours:

@@ -8,8 +8,8 @@ from torch import Tensor
 from bench.aggregation import Rule
 from bench.algorithm import Algorithm, AllGather, AllReduce, Backward, Exchange, Forward, Pipeline, ReduceScatter, Train
 from bench.errors import SkipError
+from bench.events.messages import Messages, Weight
 from bench.lockstep import Compute, Shared, play
-from bench.messages import Messages, Weight
 from bench.pace import Amount, Ints, Pace
 from bench.replicas import Replicas
 from bench.simulator import FORWARD
@@ -85,6 +85,7 @@ class Unrolled:
     _operations: int = 0
     _draws: int = 0
     _step_draw: int = 0
+    _last_edges: Ints | None = None
 
     def compute(self, operation: Compute, opens: bool) -> Tensor | None:
         segment, params = self._segment, self.replicas.params
@@ -168,7 +169,10 @@ class Unrolled:
         if operation.weights.shape != (workers, workers):
             raise ValueError(f"weights must be ({workers}, {workers}), got {operation.weights.shape}")
         edges = np.argwhere(operation.weights)
-        return edges[edges[:, 0] != edges[:, 1]].astype(np.int32)
+        edges = edges[edges[:, 0] != edges[:, 1]].astype(np.int32)
+        if self._last_edges is None or not np.array_equal(edges, self._last_edges):
+            self._last_edges = edges  # a graph that stays is kept once
+        return self._last_edges
 
 
 def unrolled(

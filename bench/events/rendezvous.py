@@ -7,14 +7,14 @@ from functools import partial
 
 import numpy as np
 
-from bench.agenda import Entry
 from bench.aggregation import Aggregation
-from bench.meetings import Ints, Meeting
-from bench.nodes import Work
-from bench.operations import Operations
+from bench.events.agenda import Entry
+from bench.events.meetings import Ints, Meeting
+from bench.events.nodes import Work
+from bench.events.operations import Operations
+from bench.events.testbed import Testbed
+from bench.events.unrolled import Await, Begin, Item, Job, RoundEnd
 from bench.schedule import Schedule
-from bench.testbed import Testbed
-from bench.unrolled import Await, Begin, Item, Job, RoundEnd
 
 
 @dataclass(eq=False)

@@ -6,9 +6,9 @@ from functools import partial
 import numpy as np
 
 from bench.algorithm import Average, Pull, Push
-from bench.nodes import Errand, Message, Node, Server, Worker
+from bench.events.nodes import Errand, Message, Node, Server, Worker
+from bench.events.testbed import Testbed
 from bench.schedule import Kind, Order
-from bench.testbed import Testbed
 
 
 class Errands:
