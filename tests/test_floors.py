@@ -17,9 +17,7 @@ FLOORS = (
     (
         *("scenario", "world", "schedule", "timeline", "downloads", "roster", "aggregation", "watch"),
         *("reduction", "pace", "codings", "clocks", "lockstep", "simulator", "delivery", "trainer"),
-        *("stacked", "apart", "pending", "one_by_one", "replay"),
-        *("wires", "microbatches", "stages", "moves", "crew", "pipelines"),
-        "events",
+        *("stacked", "apart", "replay", "events", "pipelines"),
     ),
     ("record",),
     ("progress", "run", "job", "report", "reference", "sweep", "explain", "resolvers", "__main__"),
@@ -32,13 +30,10 @@ TIMERS = ("trainer", "delivery", "data", "model", "aggregator", "adversary", "la
 STRANGERS = {
     "trainer": ("simulator", "timeline", "roster", "reduction", "pace", "clocks", "scenario", "world"),  # what, not when
     "replay": ("simulator", "timeline", "roster", "reduction", "pace", "clocks", "scenario", "world"),  # what, not when
-    "pending": ("simulator", "timeline", "roster", "reduction", "pace", "clocks", "scenario", "world", "algorithm"),
     "apart": ("simulator", "trainer", "replay", "scenario", "schedule"),  # the program, and no meaning
     "delivery": ("schedule", "lockstep", "model", "data"),  # payloads, and nothing of where they come from
     "simulator": TIMERS,
     "pipelines": TIMERS,
-    "crew": ("trainer", "delivery", "data", "model"),
-    "microbatches": ("algorithm", "roster", "timeline", "scenario"),  # what flows, and not in what world
     "roster": ("trainer", "data", "model"),
     "reduction": ("trainer", "data", "model"),
     "clocks": ("trainer", "data", "model"),
@@ -63,10 +58,6 @@ LIGHT = (
     "reduction",
     "pace",
     "clocks",
-    "wires",
-    "microbatches",
-    "stages",
-    "moves",
     "record",
     "explain",
     "sweep",

@@ -5,7 +5,7 @@ import pytest
 from worlds import scenario
 
 from bench.network import Tier, Transport
-from bench.wires import Wires
+from bench.pipelines.wires import Wires
 
 
 def wires(workers=4, transport=None, **links):

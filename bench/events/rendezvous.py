@@ -65,7 +65,6 @@ class Rendezvous:
                 self._progress(testbed.round_steps[-1] if testbed.round_steps else 0)
         for steps in self._rounds[len(testbed.round_end) :]:
             testbed.end_round(steps)
-        testbed.round_end[-1] = testbed.now  # what was left in the air belongs to the last round
         for walker in self._walkers.values():
             ledger, rank = testbed.ledger, walker.rank
             ledger.charge("straggler_wait", rank, testbed.now - walker.since)

@@ -76,11 +76,12 @@ class EventSimulator:
         scenario, roster = self._testbed.scenario, self._testbed.roster
         if not isinstance(scenario.participation, WaitForAll):
             raise SkipError("workers that do not move in step wait for all whom they meet: this participation leaves some out")
-        if not isinstance(scenario.failures, NoFailures):
-            raise SkipError("these failures stop all of a cluster at the end of a round, and its workers do not move in step")
+        stays = not np.isfinite(roster.until).any() and bool(roster.active.all())
+        if not isinstance(scenario.failures, NoFailures) and not stays:
+            raise SkipError("failures stop all clocks of workers that do not move in step, and this churn has some of its own")
         if scenario.verification.share:
             raise SkipError("verification checks the last reduction of all workers, and these do not move in step")
         if algorithm.lockstep == "none" and self._rule is not None and not self._rule.linear:
             raise SkipError("this aggregator needs several payloads at a time, and here each arrives by itself")
-        if algorithm.needs_everybody and (np.isfinite(roster.until).any() or not roster.active.all()):
+        if algorithm.needs_everybody and not stays:
             raise SkipError("each worker holds what the others cannot go on without, and this churn drops some")

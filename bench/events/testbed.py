@@ -3,6 +3,7 @@
 import numpy as np
 
 from bench.codings import Codings
+from bench.errors import VirtualTimeout
 from bench.events.agenda import Agenda
 from bench.events.messages import Messages
 from bench.pace import Amount, Load, Pace, Workload
@@ -10,6 +11,7 @@ from bench.roster import Ints, Roster
 from bench.scenario import Scenario
 from bench.schedule import Order, Schedule
 from bench.timeline import Floats, Ledger, Timeline
+from bench.units import seconds_text
 from bench.verification import Hostile
 
 
@@ -35,6 +37,9 @@ class Testbed:
         self.agenda = Agenda(self.roster, max_virtual)
         self.messages = Messages(scenario.paths, codings)
         self.round_end, self.round_steps = list[float](), list[int]()
+        self._interruptions = scenario.failures.interruptions(seed, workers)
+        self._stood_still, self._round_begin, self._failures = 0.0, 0.0, 0
+        self._max_virtual = max_virtual
         self._counted_steps = self._counted_sequences = 0
         self._hostile = hostile
         self._ranks = np.arange(workers)
@@ -77,18 +82,36 @@ class Testbed:
         self._counted_sequences += sequences
 
     def end_round(self, steps: int) -> None:
-        """So many program steps are done now."""
-        self.round_end.append(self.now)
+        """So many program steps are done now.
+
+        A cluster's failures make all of it stand still then, clocks and links included: the second `now` does not know of it,
+        those of the timeline do.
+        """
+        end = self.now + self._stood_still
+        pause = self._interruptions.after(self._round_begin, end) if self._interruptions else None
+        if pause is not None:
+            for bucket in ("checkpoint", "discarded", "recovering"):
+                self.ledger.charge(bucket, self._ranks, getattr(pause, bucket))
+            self._stood_still += pause.seconds
+            self._failures += pause.failures
+            end += pause.seconds
+            if end >= self._max_virtual:
+                limit = seconds_text(self._max_virtual)
+                raise VirtualTimeout(f"after {len(self.round_end)} rounds the virtual clock passed max_virtual = {limit}")
+        self._round_begin = end
+        self.round_end.append(end)
         self.round_steps.append(steps)
 
     def timeline(self, schedule: Schedule | Order, staleness: list[int]) -> Timeline:
         """The timeline of a run that ends now, whose workers' ledgers are complete but for the absent."""
         roster, workers = self.roster, self.workers
         roster.settle()
-        self.ledger.check(roster.now)
+        seconds = roster.now + self._stood_still
+        self.ledger.check(seconds)
+        self.round_end[-1] = seconds  # what was left in the air belongs to the last round
         carried: Floats = roster.carried
         return Timeline(
-            virtual_seconds=roster.now,
+            virtual_seconds=seconds,
             round_end=np.array(self.round_end),
             round_steps=np.array(self.round_steps),
             counted_steps=self._counted_steps,
@@ -96,7 +119,7 @@ class Testbed:
             sent=carried[:workers],
             received=carried[workers : 2 * workers],
             drops=roster.drops,
-            failures=0,
+            failures=self._failures,
             banned=0,
             ledger=self.ledger,
             schedule=schedule,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
-from bench.wires import Message, Wires
+from bench.pipelines.wires import Message, Wires
 
 FORWARD, BACKWARD = 0, 1
 Order = list[tuple[int, int]]

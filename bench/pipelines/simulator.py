@@ -9,13 +9,13 @@ from torch import Tensor
 from bench.aggregation import Aggregation, Rule
 from bench.algorithm import Algorithm, AllReduce, Pipeline
 from bench.codec import Codec
-from bench.crew import Crew, Cut
 from bench.errors import SkipError, VirtualTimeout
 from bench.feedback import Feedback
 from bench.lockstep import Compute, Shared, play
-from bench.microbatches import Flow
 from bench.pace import Pace, Workload
 from bench.participation import WaitForAll
+from bench.pipelines.crew import Crew, Cut
+from bench.pipelines.microbatches import Flow
 from bench.reduction import Air, Reduction
 from bench.replicas import Replicas
 from bench.roster import Roster

@@ -19,9 +19,9 @@ from bench.feedback import Feedback, NoFeedback
 from bench.lanes import Lanes
 from bench.lockstep import Compute, Step
 from bench.model import GPT
-from bench.one_by_one import OneByOne
 from bench.optimizer import LearningRateSchedule, Optimizer
-from bench.pending import Ends, Pending, Work
+from bench.replay.one_by_one import OneByOne
+from bench.replay.pending import Ends, Pending, Work
 from bench.replicas import Layout, Replicas
 from bench.schedule import Kind, Order
 from bench.stacked import Stacked

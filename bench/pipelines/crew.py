@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 
 from bench.algorithm import Pipeline
 from bench.errors import SkipError
-from bench.microbatches import Flow, Peer, fixed_order
-from bench.moves import Moves
 from bench.pace import Load, Pace, Workload
+from bench.pipelines.microbatches import Flow, Peer, fixed_order
+from bench.pipelines.moves import Moves
+from bench.pipelines.stages import Stages, message_seconds
+from bench.pipelines.wires import Wires
 from bench.roster import Roster
 from bench.scenario import Scenario
 from bench.simulator import FORWARD
-from bench.stages import Stages, message_seconds
 from bench.timeline import Ledger
-from bench.wires import Wires
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
