@@ -61,7 +61,13 @@ class Flow:
     """
 
     def __init__(
-        self, stages: int, microbatches: int, nbytes: float, wires: Wires, route: Callable[[int, int, list[int]], int], now: float
+        self,
+        stages: int,
+        microbatches: int,
+        nbytes: float,
+        wires: Wires,
+        route: Callable[[int, int, list[int]], int],
+        now: float,
     ) -> None:
         self.now, self.peers = now, dict[int, Peer]()
         self._serving: list[list[int]] = [[] for _ in range(stages)]  # ranks of each stage

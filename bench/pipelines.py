@@ -167,12 +167,15 @@ class PipelineSimulator:
         waiting &= roster.active
         for reduction in reductions:
             waiting[reduction.members] = False
-            if not reduction.lost:
-                passed = reduction.tried + reduction.latency
-                ledger.charge("discarded", reduction.members, reduction.tried - begun)
-                ledger.charge("latency", reduction.members, reduction.latency)
-                ledger.charge("bandwidth", reduction.members, reduction.over - passed)
-                ledger.charge("pipeline_bubble", reduction.members, roster.now - reduction.over)
+            members = reduction.members[roster.active[reduction.members]]  # the others have been charged
+            passed = reduction.tried + reduction.latency
+            for bucket, length in (
+                ("discarded", reduction.tried - begun),
+                ("latency", reduction.latency),
+                ("bandwidth", reduction.over - passed),
+                ("pipeline_bubble", roster.now - reduction.over),
+            ):
+                ledger.charge(bucket, members, length)
         ledger.charge("pipeline_bubble", np.flatnonzero(waiting), roster.now - begun)
         for peer in flow.peers.values():
             peer.since = roster.now

@@ -1,4 +1,4 @@
-"""Learning in stages: as DDP with all bits, and as a plain module whose activations are rounded between its blocks with fewer."""
+"""Learning in stages: as DDP with all bits; with fewer, as a plain module that rounds activations between its blocks."""
 
 import pytest
 import torch
