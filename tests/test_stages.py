@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from worlds import scenario
 
-from bench.pipelines.moves import Moves
-from bench.pipelines.stages import RENEWED, Stages, message_seconds
+from bench.moves import Moves
+from bench.stages import RENEWED, Stages, message_seconds
 
 
 def stages(count, seconds, *, message=0.0, microbatch=1.0):

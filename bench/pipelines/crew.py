@@ -137,10 +137,8 @@ class Crew:
         ranks = np.array(landed, np.int64)
         self._ledger.fill("recovering", ranks, np.full(len(ranks), now))
         back = self._roster.join().tolist()
-        for place, rank in enumerate(back):
-            settled = self._roster.active.copy()
-            settled[back[place:]] = False
-            self._stages.join(rank, settled)
+        for rank in back:
+            self._stages.join(rank, self._roster.active)
         return landed + back
 
     def _rebalance(self) -> list[int]:
@@ -150,8 +148,7 @@ class Crew:
             self._next_move += self._step.rebalance_every
             mover = self._stages.move(roster.active, roster.active & ~self._moves.away)
             if mover is None:
-                behind = max(roster.now - self._next_move, 0.0) // self._step.rebalance_every
-                self._next_move += behind * self._step.rebalance_every
+                self._next_move = roster.now + self._step.rebalance_every
                 break
             self._moves.begin(mover, roster.active & ~self._moves.away, roster.fluid.capacity, roster.now)
             movers.append(mover)
