@@ -268,6 +268,17 @@ def test_an_operation_that_loses_everybody_is_done_again():
     assert timeline.virtual_seconds == pytest.approx(12 + 10)
 
 
+def test_the_part_of_a_gradient_that_is_lost_is_computed_again():
+    churn = Scripted({0: [4.0, 1.0], 1: [4.0, 1.0]})
+    timeline = simulate(Loose(BucketedDDP(first=0.25)), scenario(2, churn=churn), steps=1)
+    # 1000 and 3000 bytes share the links from 1 s on: the first is over at 3 s, the other would be at 5. All are back at 13 s,
+    # compute the step once more and send the other part alone.
+    assert timeline.virtual_seconds == pytest.approx(13 + 1 + 3)
+    assert buckets(timeline, 0) == {"compute": 1 + 1, "bandwidth": 2 + 3, "discarded": 1, "down": 1, "recovering": 8}
+    assert counted(timeline) == ["11", "11"]
+    assert timeline.counted_steps == 2
+
+
 def test_where_one_group_is_lost_the_others_are_not():
     churn = Scripted({0: [3.0], 1: [3.0]})
     timeline = simulate(Grouped(((0, 0, 1, 1),)), scenario(4, churn=churn), steps=2)
@@ -285,6 +296,17 @@ def test_who_is_back_gets_what_others_wait_for():
     assert timeline.schedule[1].joined.tolist() == [False, True]
     assert timeline.virtual_seconds == pytest.approx(15 + 6 + PAIR)
     assert buckets(timeline, 0) == {"compute": 18, "straggler_wait": 2, "bandwidth": 1 + 4}
+
+
+def test_who_is_back_between_two_parts_of_a_gradient_begins_with_the_next_step():
+    # Alone, rank 0 needs 1 s for a step, 3 ms to encode and as much to decode each of two parts: its ninth is computed at
+    # 8 * 1.012 + 1 = 9.096 s, and it encodes the first part when rank 1 has its state, at 9.0975.
+    churn = Scripted({1: [0.5, 0.5975]})
+    timeline = simulate(Loose(BucketedDDP()), scenario(2, churn=churn), steps=10, codec=BF16())
+    assert counted(timeline) == ["10"] * 18 + ["11"] * 2
+    assert timeline.schedule[18].joined.tolist() == [False, True]
+    # Both parts of the ninth are rank 0's alone, and it waits for nobody.
+    assert timeline.round_end[8] == pytest.approx(9 * 1.012)
 
 
 def test_what_a_group_computes_meanwhile_hides_what_it_sends():

@@ -197,6 +197,7 @@ class Processes:
         """An errand is over: it takes effect, and who waits for it goes on."""
         node, operation = errand.node, errand.operation
         del node.errands[errand.number]
+        errand.entries.clear()
         self.order.append(Kind.DONE, node.number, errand.number)
         if isinstance(operation, Push):
             server = self._servers[operation.server]
