@@ -17,7 +17,7 @@ from bench.run import Run
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 TINY = [
-    *("data=synthetic", "data.tokens=20000", "data.source_seed=0", "scenario=h100_cluster", "workers=8", "steps=12", "seed=1"),
+    *("data=synthetic", "data.tokens=20000", "data.source_seed=0", "scenario=h100_cluster", "workers=8", "steps=16", "seed=1"),
     *(
         "evaluation.every=6",
         "evaluation.sequences=8",
@@ -53,9 +53,9 @@ def base():
 
 
 def outcome(conf, folder, **chosen):
-    """The row of a run, or why there is none. Short rounds, so that twelve steps have some; short intervals between drops."""
+    """The row of a run, or why there is none. Short rounds, so that sixteen steps have some; short intervals between drops."""
     nodes = {group: PRESETS[group][name] for group, name in chosen.items() if group != "churn"}
-    algorithm = conf["algorithm"] | ({"sync_every": 4} if "sync_every" in conf["algorithm"] else {})
+    algorithm = conf["algorithm"] | ({"sync_every": 8} if "sync_every" in conf["algorithm"] else {})
     conf = conf | nodes | {"churn": CHURN[chosen["churn"]], "algorithm": algorithm}
     try:
         return Run(conf, Store(folder), Progress("none")).columns()
@@ -68,7 +68,7 @@ def check(found, what):
         assert len(found) > 20, what  # a reason
         return
     assert found["status"] in ("done", "diverged"), what
-    assert found["steps"] >= 12 or found["status"] == "diverged", what
+    assert found["steps"] >= 16 or found["status"] == "diverged", what
     assert math.isclose(sum(found["ledger"].values()), 1, abs_tol=1e-9), what
 
 

@@ -98,7 +98,8 @@ class DecoupledDiLoCo(Algorithm):
     def _merged(self, fragment: Tensor, theirs: list[tuple[Tensor, int]]) -> Tensor:
         """The outer gradient, (1, n), of those learners' parameters and weights."""
         gradients = torch.cat([fragment - params for params, _ in theirs])  # (m, n)
-        weights = torch.tensor([[float(steps)] for _, steps in theirs], device=fragment.device)  # (m, 1)
+        # Who sends before its first step weighs as one step.
+        weights = torch.tensor([[max(1.0, steps)] for _, steps in theirs], device=fragment.device)  # (m, 1)
         weights = weights / weights.sum()
         mean = (weights * gradients).sum(0, keepdim=True)
         if not self.radial:
