@@ -279,6 +279,27 @@ def test_the_part_of_a_gradient_that_is_lost_is_computed_again():
     assert timeline.counted_steps == 2
 
 
+def test_what_nobody_is_left_to_come_to_is_computed_again():
+    @dataclass(frozen=True)
+    class Halves(Algorithm):
+        lockstep = "groups"
+
+        def run(self, replicas):
+            while True:
+                gradients = yield Backward()
+                yield AllReduce(gradients[:, :500])
+                yield AllReduce(gradients[:, 500:])
+
+    # A step alone takes 1 s, and 3 ms to encode and to decode each half. Rank 0's ninth is computed at 8 * 1.012 + 1 = 9.096 s;
+    # rank 1 is back at 9.0975 and leaves it to rank 0. This one decodes the first half from 9.099 to 9.102 s, and drops out:
+    # the other half is rank 1's, who computes it from 9.1005 s on, and then the tenth step.
+    churn = Scripted({0: [9.1005], 1: [0.5, 0.5975]})
+    timeline = simulate(Halves(), scenario(2, churn=churn), steps=10, codec=BF16())
+    assert counted(timeline) == ["10"] * 17 + ["01"] * 3
+    assert timeline.virtual_seconds == pytest.approx(9.1005 + 1 + 0.006 + 1.012)
+    assert timeline.counted_steps == 10
+
+
 def test_where_one_group_is_lost_the_others_are_not():
     churn = Scripted({0: [3.0], 1: [3.0]})
     timeline = simulate(Grouped(((0, 0, 1, 1),)), scenario(4, churn=churn), steps=2)
