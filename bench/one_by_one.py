@@ -5,6 +5,7 @@ from torch import Tensor
 
 from bench.adversary import Adversary
 from bench.aggregator import Aggregator
+from bench.algorithm import Push
 from bench.codec import Codec
 from bench.delivery import Delivery
 from bench.errors import SkipError
@@ -23,14 +24,14 @@ class OneByOne(Delivery):
             raise SkipError("a server takes payloads in one by one, and this aggregator compares several")
         if adversary.fraction and adversary.sees_others:
             raise SkipError("payloads are sent one by one, and this adversary looks at those of others to make its own")
-        self._sent = 0
+        self._pushes = 0
 
-    def send(self, payload: Tensor, sender: int, step: int, encoded: bool) -> Tensor:
-        """What a server will get of a payload, (1, n), that leaves `sender` at the program step `step`."""
-        payload = payload.clone()
-        index, self._sent = self._sent, self._sent + 1
+    def send(self, push: Push, sender: int, step: int) -> Tensor:
+        """What a server will get of the payload of `push`, (1, n), that leaves `sender` at the program step `step`."""
+        payload = push.payload.clone()
+        index, self._pushes = self._pushes, self._pushes + 1
+        draw = int(stream(self._seed, "reduction", index).integers(2**63))
         if sender < len(self.bad) and self.attacking(step)[sender]:
-            draw = int(stream(self._seed, "reduction", index).integers(2**63))
             everybody = torch.ones(1, dtype=torch.bool, device=payload.device)
             payload = self._adversary.attack(payload, everybody, self._last.get(payload.shape[1]), draw)
-        return self._codec.decode(self._codec.encode(payload)) if encoded else payload
+        return self._codec.decode(self._codec.encode(payload)) if push.encoded else payload

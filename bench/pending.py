@@ -87,13 +87,10 @@ class Ends:
         self._life = dict.fromkeys(range(order.workers), 0)
         self._ended: set[tuple[int, int, int]] = set()
         self.absent: set[int] = set()  # who is not there at the start: joins before it ever drops out
-        self.steps = 0  # of the program, at the last round
         life = dict(self._life)
         for kind, node, number in order:
             if kind == Kind.DONE:
                 self._ended.add((node, life.get(node, 0), number))
-            elif kind == Kind.ROUND:
-                self.steps = number
             elif kind in (Kind.DROP, Kind.JOIN):
                 if kind == Kind.JOIN and life[node] == 0:
                     self.absent.add(node)

@@ -83,7 +83,7 @@ class Replay:
         self._adversary, self._evaluation, self._seed, self._shape = adversary, evaluation, seed, model.shape
         self._layout = Layout(model.tensors)
         self._stacked = Stacked(model, corpus, evaluation.sequences, seed, lanes, device)
-        self._pending = Pending(self._stacked, optimizer, lr_schedule, lanes, stack)
+        self._lanes, self._stack = lanes, stack
 
     def run(self, algorithm: Algorithm, order: Order, progress: Callable[[int], None] = lambda done: None) -> Curve:
         """The curve of a whole order; calls `progress(steps done)`. Stops where the held-out loss is not finite.
@@ -97,6 +97,7 @@ class Replay:
         self._batches = np.zeros(order.workers, np.int64)  # (W,) that each has begun
         self._worker_steps = 0  # done, by all workers
         self._ends = Ends(order)
+        self._pending = Pending(self._stacked, self._optimizer, self._lr_schedule, self._lanes, self._stack)
         initial = self._stacked.initial()  # (1, P)
         self.replicas = Replicas(initial.repeat(order.workers, 1), self._optimizer, self._lr_schedule, self._layout)
         self._nodes: dict[int, _Node] = {}
@@ -117,7 +118,7 @@ class Replay:
                 case Kind.JOIN:
                     self._join(node)
                 case Kind.ROUND:
-                    last = number == self._ends.steps
+                    last = number == order.total_steps
                     if last or number - curve.steps[-1] >= self._evaluation.every:
                         curve.steps.append(number)
                         curve.losses.append(self._stacked.held_out_loss(self.model()))
@@ -155,7 +156,7 @@ class Replay:
                     state.gradient = started.work or state.gradient
             case Push():
                 last_step = max(0, math.ceil(self._worker_steps / self._workers) - 1)
-                payload = self._delivery.send(operation.payload, node, last_step, operation.encoded)
+                payload = self._delivery.send(operation, node, last_step)
                 server = node - self._workers if node >= self._workers else None
                 started.arrival = Arrival(payload, operation.part, node, state.behind, 0, server)
                 state.behind = 0

@@ -1,6 +1,7 @@
-"""Who took part in what: the only thing that the Trainer learns from the Simulator."""
+"""Who took part in what, or what happened in which order: the only thing that training learns from the clock."""
 
 import hashlib
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -50,11 +51,68 @@ class Schedule:
             entries.append(self[index + len(entries)])
         return entries
 
+    @property
+    def total_steps(self) -> int:
+        """Program steps of the run."""
+        return sum(self.steps)
+
     def digest(self) -> str:
         """A name for this schedule: equal schedules, whatever world they come from, train the same model."""
-        parts = [b"" if part is None else part.tobytes() for part in (self.effort.batch, self.effort.steps)]
-        text = repr((self.workers, self.steps)).encode() + b"|".join(parts) + b"".join(self._masks)
+        text = repr((self.workers, self.steps)).encode() + _bytes(self.effort) + b"".join(self._masks)
         return hashlib.sha256(text).hexdigest()
+
+
+class Kind(IntEnum):
+    """What can happen to a node: a worker, by its rank, or a server, by the number of workers plus its own.
+
+    `number` counts the operations of a node's current program that are not answered at once, in the order in which it yields
+    them, those that it starts included: Train, Forward, Backward, Pull, Push and Average.
+    """
+
+    TAKEN = 0  # what the server publishes was taken for this Pull
+    DONE = 1  # this operation is over: it takes effect, and who waits for it goes on
+    DROP = 2  # the node's program is closed
+    JOIN = 3  # a new program of the node begins
+    ROUND = 4  # so many program steps are done: all that counted by now, divided by the number of workers
+
+
+@dataclass
+class Order:
+    """What happened in a run of programs that go their own ways, in this order."""
+
+    workers: int
+    effort: Effort = field(default_factory=Effort)  # the part of each worker
+    steps: int = 0  # of the program, in all of the run
+    _kinds: "array[int]" = field(default_factory=lambda: array("B"))
+    _nodes: "array[int]" = field(default_factory=lambda: array("i"))
+    _numbers: "array[int]" = field(default_factory=lambda: array("q"))
+
+    def append(self, kind: Kind, node: int, number: int = 0) -> None:
+        self._kinds.append(kind)
+        self._nodes.append(node)
+        self._numbers.append(number)
+        if kind == Kind.ROUND:
+            self.steps = number
+
+    def __len__(self) -> int:
+        return len(self._kinds)
+
+    def __iter__(self) -> Iterator[tuple[Kind, int, int]]:
+        return zip(map(Kind, self._kinds), self._nodes, self._numbers, strict=True)
+
+    @property
+    def total_steps(self) -> int:
+        """Program steps of the run."""
+        return self.steps
+
+    def digest(self) -> str:
+        """A name for this order: equal orders, whatever world they come from, train the same model."""
+        events = (part.tobytes() for part in (self._kinds, self._nodes, self._numbers))
+        return hashlib.sha256(repr(self.workers).encode() + _bytes(self.effort) + b"".join(events)).hexdigest()
+
+
+def _bytes(effort: Effort) -> bytes:
+    return b"|".join(b"" if part is None else part.tobytes() for part in (effort.batch, effort.steps))
 
 
 class Recorder:
@@ -85,41 +143,3 @@ class Recorder:
             self._returned |= self._joined.pop(next_, False)
             self.schedule.append(self._steps[next_], counted, self._returned & counted)
             self._returned &= ~counted
-
-
-class Kind(IntEnum):
-    """What happens to a node: a rank, or the number of workers plus that of a server."""
-
-    TAKEN = 0
-    """The server's parameters were taken for the k-th operation of the node's program, a Pull."""
-    DONE = 1
-    """The k-th operation of the node's program is over and takes effect; if the node waits for it, its program goes on."""
-    DROP = 2
-    """The node's program is closed."""
-    JOIN = 3
-    """The node's program begins anew, and its operations are counted from 0 again."""
-    ROUND = 4
-    """So many program steps are done, which the number says."""
-
-
-Event = tuple[Kind, int, int]
-"""What, of which node, and the number of the operation, or of program steps."""
-
-
-@dataclass
-class Order:
-    """What happened in a run in which each worker has a program of its own, one event after the other.
-
-    The k-th operation of a program is the k-th that is not answered at once: Train, Forward, Backward, Pull, Push or Average,
-    waited for on the spot or started.
-    """
-
-    workers: int
-    effort: Effort = field(default_factory=Effort)
-    events: list[Event] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.events)
-
-    def __iter__(self) -> Iterator[Event]:
-        return iter(self.events)

@@ -21,6 +21,14 @@ def order(algorithm, seconds, steps, *, columns=1000, layout=None, latency=0.1, 
     return Clock(algorithm, seconds, steps, layout or Layout.plain(columns), latency, away, effort or Effort()).run()
 
 
+def recorded(workers, events, effort=None):
+    """An Order of events that are written out."""
+    found = Order(workers, effort or Effort())
+    for kind, node, number in events:
+        found.append(kind, node, number)
+    return found
+
+
 class Clock:
     def __init__(self, algorithm, seconds, steps, layout, latency, away, effort):
         self.algorithm, self.seconds, self.steps, self.effort, self.away = algorithm, seconds, steps, effort, away
@@ -60,7 +68,7 @@ class Clock:
                 self.events.append((kind, node, number))
                 if kind == Kind.DONE:
                     self.end(node, number)
-        return Order(self.W, self.effort, self.events)
+        return recorded(self.W, self.events, self.effort)
 
     def begin(self, node, program):
         self.programs[node], self.operations[node], self.handles[node] = program, {}, {}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from orders import order
+from orders import order, recorded
 from plain import PlainGPT
 from slowly import Slowly
 from slowly import gradient as gradient_of
@@ -23,7 +23,7 @@ from bench.errors import SkipError
 from bench.model import GPT, Shape
 from bench.optimizer import SGD, AdamW, LearningRateSchedule
 from bench.replicas import Layout
-from bench.schedule import Kind, Order
+from bench.schedule import Kind
 from bench.split import Effort
 from bench.stacked import Stacked
 
@@ -212,7 +212,7 @@ def test_an_arrival_tells_its_steps_and_how_many_overtook_it(corpus):
         *rounds(0, *turn),
         (ROUND, 0, 3),
     ]
-    replay(corpus).run(algorithm, Order(2, Effort(), events))
+    replay(corpus).run(algorithm, recorded(2, events))
     # Worker 0 takes 1 + 1 local steps for a push, worker 1 takes 2 + 1.
     assert algorithm.arrivals == [(0, 2, 0, None), (0, 2, 0, None), (1, 3, 2, None), (0, 2, 0, None)]
 
@@ -244,7 +244,7 @@ def test_an_average_in_mid_training_is_kept(corpus):
         (ROUND, 0, 2),
     ]
     ours = replay(corpus, optimizer=PLAIN_SGD, lr_schedule=FLAT)
-    ours.run(Meeting(), Order(2, Effort(), events))
+    ours.run(Meeting(), recorded(2, events))
     trained = first.clone()
     for number in range(2):
         trained -= 0.1 * plain_gradient(corpus, trained, 0, number)
@@ -259,7 +259,7 @@ def test_an_average_in_mid_training_is_kept(corpus):
 def test_an_average_with_one_who_is_not_there_changes_nothing(corpus):
     events = [(DONE, 1, 0), (DROP, 0, 0), (DONE, 1, 1), (DONE, 1, 2), (DONE, 1, 3), (ROUND, 0, 1)]
     ours = replay(corpus, optimizer=PLAIN_SGD, lr_schedule=FLAT)
-    ours.run(Meeting(), Order(2, Effort(), events))
+    ours.run(Meeting(), recorded(2, events))
     params = MODEL.initial(0)
     assert torch.equal(ours.replicas.params[0], params)
     for number in range(2):
@@ -282,9 +282,9 @@ def test_who_comes_back_gets_the_mean_of_the_others_and_the_optimizer_of_the_fir
     # Nobody meets, so that the three differ; worker 0 is gone while the others train, and back for nothing more.
     events = [(DONE, 2, 0), (DROP, 0, 0), (DONE, 1, 0), (DONE, 2, 1), (JOIN, 0, 0), (DONE, 1, 1), (ROUND, 0, 2)]
     ours = replay(corpus)
-    ours.run(Alone(), Order(3, Effort(), events))
+    ours.run(Alone(), recorded(3, events))
     before = replay(corpus)
-    before.run(Alone(), Order(3, Effort(), [*events[:4], (ROUND, 0, 2)]))
+    before.run(Alone(), recorded(3, [*events[:4], (ROUND, 0, 2)]))
     theirs = before.replicas
     assert torch.equal(ours.replicas.params[0], theirs.params[1:].mean(0))
     assert ours.replicas.state["count"].tolist() == [2, 4, 4]  # worker 1's, when it had taken 2 steps
@@ -367,7 +367,7 @@ def sent(corpus, adversary, *, turns=1, **changes):
     algorithm = Sending()
     turn = [(DONE, rank, number) for rank in range(3) for number in (0, 1)]
     events = [(kind, rank, number + 2 * i) for i in range(turns) for kind, rank, number in turn]
-    replay(corpus, adversary=adversary, **changes).run(algorithm, Order(3, Effort(), [*events, (ROUND, 0, turns)]))
+    replay(corpus, adversary=adversary, **changes).run(algorithm, recorded(3, [*events, (ROUND, 0, turns)]))
     return algorithm.got, adversary.members(0, 3)
 
 
@@ -430,7 +430,7 @@ def test_a_payload_goes_through_the_codec_unless_it_says_otherwise(corpus):
     assert torch.equal(got[0], got[0].to(torch.bfloat16).float())
     assert distance(got[0][0], gradient) > 1e-4
     plain = Sending(encoded=False)
-    replay(corpus, codec=BF16()).run(plain, Order(1, Effort(), [(DONE, 0, 0), (DONE, 0, 1), (ROUND, 0, 1)]))
+    replay(corpus, codec=BF16()).run(plain, recorded(1, [(DONE, 0, 0), (DONE, 0, 1), (ROUND, 0, 1)]))
     assert distance(plain.got[0][0], gradient) <= 1e-6
 
 
@@ -444,7 +444,7 @@ def test_a_payload_goes_through_the_codec_unless_it_says_otherwise(corpus):
 )
 def test_what_needs_several_payloads_at_once_is_skipped(corpus, changes, reason):
     with pytest.raises(SkipError, match=reason):
-        replay(corpus, **changes).run(Noting(), Order(2))
+        replay(corpus, **changes).run(Noting(), recorded(2, []))
 
 
 def reading(operations, corpus, events=()):
@@ -456,7 +456,7 @@ def reading(operations, corpus, events=()):
         def run(self, replicas):
             yield from operations(replicas)
 
-    replay(corpus).run(Reading(), Order(1, Effort(), [*events, (ROUND, 0, 1)]))
+    replay(corpus).run(Reading(), recorded(1, [*events, (ROUND, 0, 1)]))
 
 
 def test_a_program_that_breaks_the_rules_is_told_so(corpus):
@@ -507,7 +507,7 @@ def test_what_is_started_takes_effect_while_the_program_goes_on(corpus):
     algorithm = Ahead()
     events = [(DONE, 0, 0), (DONE, 0, 2), (DONE, 0, 1), (DONE, 0, 3), (ROUND, 0, 1)]
     ours = replay(corpus, optimizer=PLAIN_SGD, lr_schedule=FLAT)
-    ours.run(algorithm, Order(1, Effort(), events))
+    ours.run(algorithm, recorded(1, events))
     assert torch.equal(algorithm.got[0][0], MODEL.initial(0))
     params = MODEL.initial(0)
     for number in range(3):  # a gradient, a local step, a gradient

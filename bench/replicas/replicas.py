@@ -13,12 +13,8 @@ class Replicas:
 
     R is the number of workers, or 1 where an algorithm keeps all replicas identical. `layout` says which columns are which
     tensor. `step_index` is the program step under way, which sets the learning rate: the interpreter moves it. On the meta
-    device this is a shadow: shapes and bytes without numbers. Where each worker has a program of its own, that sees its row
-    alone, see `one`: `rank` says whose, of how many `workers`.
+    device this is a shadow: shapes and bytes without numbers. A worker's own program gets `one` row of all.
     """
-
-    rank = 0
-    step_index: float
 
     def __init__(
         self, params: Tensor, optimizer: Optimizer, schedule: LearningRateSchedule, layout: Layout | None = None
@@ -26,14 +22,15 @@ class Replicas:
         self.params = params
         self.layout = layout or Layout.plain(params.shape[1])
         self.state: State = optimizer.state(params)
-        self.step_index = 0
-        self.workers = len(params)
+        self.step_index: float = 0
+        self.rank = 0  # of the first row
+        self.workers = len(params)  # in the run, also where this is one of them
         self._optimizer, self._schedule = optimizer, schedule
 
     def one(self, rank: int) -> "Replicas":
-        """The replica of one worker: a row that shares memory with this."""
+        """The replica of the worker `rank` alone, as a view with a step index of its own."""
         row = copy(self)
-        row.params = self.params[rank : rank + 1]
+        row.params = self.params[rank : rank + 1]  # (1, P)
         row.state = {name: tensor[rank : rank + 1] for name, tensor in self.state.items()}
         row.rank = rank
         return row

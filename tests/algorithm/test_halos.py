@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from orders import order
+from orders import order, recorded
 from slowly import gradient
 from worlds import small_replay
 
@@ -13,8 +13,7 @@ from bench.errors import SkipError
 from bench.model import GPT, Shape
 from bench.optimizer import SGD, LearningRateSchedule
 from bench.replicas import Layout
-from bench.schedule import Kind, Order
-from bench.split import Effort
+from bench.schedule import Kind
 
 SHAPE = Shape(layers=1, width=16, heads=2, vocabulary=32, context=8, batch=2)
 MODEL = GPT(SHAPE)
@@ -118,9 +117,9 @@ def test_one_island_that_merges_at_each_arrival_is_asynchronous_local_sgd(corpus
     events = order(halos, [1.0, 1.3, 2.1], 12, layout=LAYOUT, latency=1e-6)
     together = order(one_level, [1.0, 1.3, 2.1], 12, layout=LAYOUT, latency=1e-6)
     # The run ends when the last push is at the island's server, and not yet at the global one.
-    (*before, _, end) = together.events
+    (*before, _, end) = together
     ours = replayed(corpus, halos, events)
-    theirs = replayed(corpus, one_level, Order(3, Effort(), [*before, end]))
+    theirs = replayed(corpus, one_level, recorded(3, [*before, end]))
     assert (ours - theirs).abs().max() <= 1e-5 * theirs.abs().max()
 
 
