@@ -84,7 +84,7 @@ def test_a_run_repeats_bit_for_bit_and_learns(algorithm, corpus):
 def test_the_order_does_not_depend_on_who_asks(algorithm):
     first, second = (order(algorithm, [1.0, 1.3, 2.1, 0.7], 12, layout=LAYOUT) for _ in range(2))
     assert list(first) == list(second)
-    assert list(first)[-1] == (Kind.ROUND, 0, 12)
+    assert list(first)[-1][0] == Kind.ROUND
 
 
 def test_a_server_leaves_what_it_was_given_alone(algorithm):

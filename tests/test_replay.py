@@ -217,6 +217,23 @@ def test_an_arrival_tells_its_steps_and_how_many_overtook_it(corpus):
     assert algorithm.arrivals == [(0, 2, 0, None), (0, 2, 0, None), (1, 3, 2, None), (0, 2, 0, None)]
 
 
+def test_who_comes_back_has_just_pulled(corpus):
+    # Nobody pulls: worker 1's second push counts from its return, when one of worker 0's had come in.
+    staleness = []
+
+    class Unasked(Sending):
+        def server(self, number, params):
+            while True:
+                arrival = yield Receive(params)
+                staleness.append((arrival.sender, arrival.staleness))
+
+    push = [("d", 0), ("d", 1)]
+    again = [("d", 2), ("d", 3)]
+    events = [*rounds(0, *push), (DROP, 1, 0), (JOIN, 1, 0), *rounds(0, *again), *rounds(1, *push), (ROUND, 0, 1)]
+    replay(corpus).run(Unasked(), recorded(2, events))
+    assert staleness == [(0, 0), (0, 1), (1, 1)]
+
+
 class Meeting(Algorithm):
     """Worker 0 trains; worker 1 computes a gradient, averages with it, steps along that gradient."""
 
