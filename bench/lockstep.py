@@ -112,23 +112,22 @@ class Step:
 
     @property
     def is_open(self) -> bool:
-        """True while a step has begun and not all of it was asked for."""
+        """Whether a step is under way, of which parts are missing."""
         return self._forward > 0
 
     def begins(self, operation: Compute) -> bool:
         """Whether `operation` begins a step. Raises ValueError where another is under way, of which it is no part."""
-        is_open = self.is_open
         size = self._columns if isinstance(operation, Train) or operation.part is None else operation.part.size
         match operation:
             case Forward() if not self._backward and self._forward + size <= self._columns:
                 self._forward += size
-                return not is_open
+                return self._forward == size
             case Backward() if self._forward == self._columns and self._backward + size <= self._columns:
                 self._backward += size
                 if self._backward == self._columns:
                     self._forward = self._backward = 0
                 return False
-            case Train() | Backward(part=None) if not is_open:
+            case Train() | Backward(part=None) if not self.is_open:
                 return True
         done = f"{self._forward} columns forward and {self._backward} backward of {self._columns}"
         raise ValueError(f"a step must go forward, then backward, over each column once; after {done}, got {operation!r}")
