@@ -236,7 +236,7 @@ def test_who_turns_out_to_be_slow_gets_fewer_microbatches_by_and_by():
 
 
 def test_links_are_as_fast_as_they_are_when_a_step_begins():
-    # A step on these is 58/30 s, 18 of them for messages, and 36 on lines of half the rate from 1 s on.
+    # A step is 58/30 s on the lines that it begins with, though they are half as fast from 1 s on; the next one takes these.
     world = scenario(2, variation=Trace(trace=[[0, 1.0], [1, 0.5]], period=1000.0))
     steps = np.diff(simulate(pipeline(2, 2), world, 2).round_end, prepend=0.0)
     halved = simulate(pipeline(2, 2), scenario(2, uplink=500.0, downlink=500.0), 1).virtual_seconds

@@ -73,9 +73,9 @@ def test_a_neighbour_goes_on_with_what_it_has():
 
 def test_what_is_on_its_way_from_who_drops_out_is_lost_with_it():
     # M = 1: forward 1/3 s, a message of 400 bytes 0.4 s, back 2/3 s. Worker 1's message flies from 1/3 s on; at 0.5 s it is
-    # gone, with 1/6 s of bytes sent. 0 begins anew at once, and sends from 5/6 s on. 2 has 0's own message at 1/3 + 0.4, is back
-    # with it 1 s later, and 0 has its gradient after 0.4 s more; it goes back with that, then with the other, which is there by
-    # then: 2/3 s each. Then 2 and 3 reduce half of 4000 bytes: 2 s.
+    # gone, with 1/6 s of bytes sent. 0 begins anew at once, and sends from 5/6 s on. 2 has 0's own message at 1/3 + 0.4, is
+    # back with it 1 s later, and 0 has its gradient after 0.4 s more; it goes back with that, then with the other, which is
+    # there by then: 2/3 s each. Then 2 and 3 reduce half of 4000 bytes: 2 s.
     world = scenario(4, churn=Scripted({1: [0.5, EVER]}), collective=Butterfly())
     timeline = simulate(swarm(2, 1), world, 1)
     assert timeline.virtual_seconds == pytest.approx(1 / 3 + 0.4 + 1 + 0.4 + 2 * 2 / 3 + 2)
@@ -162,8 +162,8 @@ def test_who_drops_out_while_it_moves_and_all_stand_still_is_too():
 
 
 def test_only_the_stage_that_lost_somebody_reduces_again():
-    # Both reduce from 58/30 s (gpipe's and 1f1b's 57) on for 2 s, half of 4000 bytes in a butterfly of two. At 3 s 3 is gone.
-    # 2 does its part again, for which stage 0 sends two messages of 200 bytes once more; stage 0 has what it needs.
+    # Both reduce from 57/30 s on, for 2 s: half of 4000 bytes in a butterfly of two. At 3 s 3 is gone. 2 does its part again,
+    # for which stage 0 sends two messages of 200 bytes once more; stage 0 has what it needs.
     world = scenario(4, churn=Scripted({3: [3.0, EVER]}), collective=Butterfly())
     timeline = simulate(swarm(2, 2), world, 1)
     assert timeline.sent[:2].sum() == pytest.approx(2 * 2000 + 4 * 200 + 2 * 200)
