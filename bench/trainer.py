@@ -127,7 +127,6 @@ class Trainer:
             self._train(ranks, operation.steps, local)
             self._took(operation.steps, local)
             return None
-        self._boundaries = None
         if isinstance(operation, Pipeline):
             layers = self._model.shape.layers
             self._boundaries = Boundaries.between(operation.stages, layers, operation.activation_bits)

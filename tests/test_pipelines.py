@@ -22,6 +22,7 @@ from bench.codec import BF16
 from bench.errors import SkipError, VirtualTimeout
 from bench.failures import Failures
 from bench.network.collectives import Butterfly
+from bench.network.variation import Trace
 from bench.participation import Quorum
 from bench.split import BySpeed, TimeBudget
 from bench.verification import Hostile
@@ -217,6 +218,30 @@ def test_a_peer_with_a_slow_line_gets_fewer_microbatches():
     computed = timeline.ledger.seconds["compute"]
     # 0.2 s against 2 s a message: of 16, 1 in 11.
     np.testing.assert_allclose(computed[2:], [15 / 8, 1 / 8])
+
+
+class Limping:
+    """Worker 1 takes three times as long as its device should."""
+
+    def seconds(self, seed, ranks, mean, steps, draw, now):
+        return mean * steps * np.where(ranks == 1, 3.0, 1.0)
+
+
+def test_who_turns_out_to_be_slow_gets_fewer_microbatches_by_and_by():
+    timeline = simulate(pipeline(1, 4, "routed"), scenario(2, jitter=Limping(), **INSTANT), 60, sequences=4)
+    steps = np.diff(timeline.round_end, prepend=0.0)
+    # 4 of 8 first, 3/4 s each; then 2, while the other has 6 of 1/4 s.
+    assert steps[0] == pytest.approx(3.0)
+    assert steps[-1] == pytest.approx(1.5)
+
+
+def test_links_are_as_fast_as_they_are_when_a_step_begins():
+    # A step is 58/30 s on the lines that it begins with, though they are half as fast from 1 s on; the next one takes these.
+    world = scenario(2, variation=Trace(trace=[[0, 1.0], [1, 0.5]], period=1000.0))
+    steps = np.diff(simulate(pipeline(2, 2), world, 2).round_end, prepend=0.0)
+    halved = simulate(pipeline(2, 2), scenario(2, uplink=500.0, downlink=500.0), 1).virtual_seconds
+    np.testing.assert_allclose(steps, [58 / 30, halved])
+    assert halved > 58 / 30
 
 
 def test_all_of_the_batch_counts_whoever_is_there():

@@ -16,6 +16,7 @@ from worlds import STATE, Scripted, scenario, simulate
 from bench.algorithm.pipeline import FixedPipelines
 from bench.algorithm.swarm import Swarm
 from bench.errors import SkipError, VirtualTimeout
+from bench.failures import Failures
 from bench.network.collectives import Butterfly, Ring
 from bench.recovery import FromPeers, FromServer
 
@@ -24,10 +25,13 @@ EVER = 1e6
 
 
 class Slow(FromServer):
-    """From a server, at 1000 bytes/s."""
+    """From a server, at so many bytes/s."""
+
+    def __init__(self, rate=1000.0):
+        self.rate = rate
 
     def download(self, paths, worker, nbytes, present, draw):
-        return replace(super().download(paths, worker, nbytes, present, draw), cap=1000.0)
+        return replace(super().download(paths, worker, nbytes, present, draw), cap=self.rate)
 
 
 def swarm(stages, microbatches, rebalance_every=None, bits=32):
@@ -65,6 +69,18 @@ def test_a_neighbour_goes_on_with_what_it_has():
     timeline = simulate(swarm(2, 2), dropping({1: [5 / 6, EVER]}, 4), 1)
     assert timeline.virtual_seconds == pytest.approx(14 / 6)
     np.testing.assert_allclose(timeline.ledger.seconds["compute"], [2, 0, 1, 1])
+
+
+def test_what_is_on_its_way_from_who_drops_out_is_lost_with_it():
+    # M = 1: forward 1/3 s, a message of 400 bytes 0.4 s, back 2/3 s. Worker 1's message flies from 1/3 s on; at 0.5 s it is
+    # gone, with 1/6 s of bytes sent. 0 begins anew at once, and sends from 5/6 s on. 2 has 0's own message at 1/3 + 0.4, is
+    # back with it 1 s later, and 0 has its gradient after 0.4 s more; it goes back with that, then with the other, which is
+    # there by then: 2/3 s each. Then 2 and 3 reduce half of 4000 bytes: 2 s.
+    world = scenario(4, churn=Scripted({1: [0.5, EVER]}), collective=Butterfly())
+    timeline = simulate(swarm(2, 1), world, 1)
+    assert timeline.virtual_seconds == pytest.approx(1 / 3 + 0.4 + 1 + 0.4 + 2 * 2 / 3 + 2)
+    np.testing.assert_allclose(timeline.sent, [2 * 400, 1000 / 6, 400 + 2000, 400 + 2000])
+    np.testing.assert_allclose(timeline.ledger.seconds["discarded"], [0, 0.5, 0, 0])
 
 
 def test_after_a_step_nothing_is_lost():
@@ -122,10 +138,43 @@ def test_who_moves_downloads_its_new_stage_and_serves_nobody_meanwhile():
     assert timeline.virtual_seconds == pytest.approx(quick.virtual_seconds + 2 * 1.5)
 
 
+def test_who_drops_out_while_it_moves_is_down_like_anybody_else():
+    # 0 sets out at 7 s, for 4 s, and drops out at 8. At 9 it is back (with its state: Slow is for those who move), at 10.5 the
+    # next step begins.
+    lengths = {0: [8.0, 1.0, EVER], 4: [0.05, EVER], 5: [0.05, EVER]}
+    timeline = simulate(swarm(2, 2, 5.0), dropping(lengths, 6, recovery=Slow()), 8)
+    assert timeline.ledger.seconds["discarded"][0] == pytest.approx(1.0)
+    assert timeline.ledger.seconds["down"][0] == pytest.approx(1.0)
+    assert timeline.ledger.seconds["recovering"][0] == pytest.approx(1.5)
+
+
+def test_who_drops_out_while_it_moves_and_all_stand_still_is_too():
+    # Two steps are 3.5 s and a checkpoint of 3 s each. 0 sets out at 6.5 s, for 8 s, drops out at 11 s, while all wait, and is
+    # back at 11.5. From 13 s on it serves the second stage, as the slower: two steps of 2 s, and 3 s.
+    lengths = {0: [11.0, 0.5, EVER], 4: [0.05, EVER], 5: [0.05, EVER]}
+    stops = Failures(device_mttf=1e15, detection=0.0, restart=0.0, checkpoint=3.0, interval="1 s")
+    world = dropping(lengths, 6, recovery=Slow(500.0), failures=stops)
+    timeline = simulate(swarm(2, 2, 5.0), world, 4)
+    assert timeline.ledger.seconds["down"][0] == pytest.approx(0.5)
+    assert timeline.virtual_seconds == pytest.approx(13.0 + 2 * 5.0)
+    # In the second step, and from 11.5 s to 13.
+    assert timeline.ledger.seconds["recovering"][0] == pytest.approx(3.5 + 1.5)
+
+
+def test_only_the_stage_that_lost_somebody_reduces_again():
+    # Both reduce from 57/30 s on, for 2 s: half of 4000 bytes in a butterfly of two. At 3 s 3 is gone. 2 does its part again,
+    # for which stage 0 sends two messages of 200 bytes once more; stage 0 has what it needs.
+    world = scenario(4, churn=Scripted({3: [3.0, EVER]}), collective=Butterfly())
+    timeline = simulate(swarm(2, 2), world, 1)
+    assert timeline.sent[:2].sum() == pytest.approx(2 * 2000 + 4 * 200 + 2 * 200)
+    np.testing.assert_allclose(timeline.ledger.seconds["compute"], [1, 1, 2, 0])
+
+
 def test_a_stalled_stage_is_helped_by_a_move():
     # Stage 1 is gone for good at 1/2 s; at 5 s one of stage 0 moves there, and what it had done is done again.
     timeline = simulate(swarm(2, 2, 5.0), dropping({2: [0.5, EVER], 3: [0.5, EVER]}, 4), 2, limit=100.0)
     assert 5.0 < timeline.round_end[0] < 10.0
+    np.testing.assert_allclose(np.sort(timeline.ledger.seconds["discarded"]), [0.0, 0.5, 0.5, 5.0])
     with pytest.raises(VirtualTimeout):
         simulate(swarm(2, 2), dropping({2: [0.5, EVER], 3: [0.5, EVER]}, 4), 2, limit=100.0)
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from worlds import scenario
 
-from bench.moves import Moves
-from bench.stages import RENEWED, Stages, message_seconds
+from bench.pipelines.moves import Moves
+from bench.recovery import FromPeers
+from bench.pipelines.stages import RENEWED, Stages, message_seconds
 
 
 def stages(count, seconds, *, message=0.0, microbatch=1.0):
@@ -115,6 +116,14 @@ def test_a_move_takes_its_download():
     assert not moves.away.any()
     assert moves.next_landing() == np.inf
     np.testing.assert_allclose(moves.carried[3:6], [0, 4000, 0])
+
+
+def test_the_others_give_it_its_state():
+    world = scenario(3, recovery=FromPeers(5))
+    moves = Moves(world, 4000.0)
+    moves.begin(1, everybody(3), world.network.capacity, 0.0)
+    moves.land(100.0)
+    np.testing.assert_allclose(moves.carried, [2000, 0, 2000, 0, 4000, 0])
 
 
 def test_a_move_that_is_given_up_has_moved_what_it_has():
