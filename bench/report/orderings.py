@@ -197,7 +197,7 @@ def markdown(found: Sequence[Finding]) -> str:
     notes = (
         "- ours: change of held-out perplexity, median [lowest to highest] over seeds (how many), both runs with one seed\n"
         "- agrees: the median lies in the published range; within the seeds' noise: that of a seed does; disagrees: none does\n"
-        "- the papers train 20 M to 1.3 B parameters for thousands of steps, we 0.12 M parameters for 400\n"
+        "- the papers train 20 M to 1.3 B parameters for thousands of steps, we 0.12 M parameters for 320\n"
     )
     return f"{table}\n\n{notes}"
 
