@@ -11,6 +11,7 @@ def register() -> None:
     """Make the resolvers known to OmegaConf, in this process."""
     OmegaConf.register_new_resolver("python_version", platform.python_version, replace=True)
     OmegaConf.register_new_resolver("divide", divide, replace=True)
+    OmegaConf.register_new_resolver("times", times, replace=True)
 
 
 def divide(whole: int, parts: int) -> int:
@@ -18,3 +19,8 @@ def divide(whole: int, parts: int) -> int:
     if parts < 1 or whole % parts:
         raise ConfError(f"{whole} must be divided into equal parts, got {parts}")
     return whole // parts
+
+
+def times(one: float, other: float) -> float:
+    """The product of two numbers."""
+    return one * other
