@@ -39,10 +39,10 @@ from bench.units import TIME, parse
 from bench.verification import Hostile
 from bench.world import Conf, scenario, whole
 
-TASK = ("model", "optimizer", "lr_schedule", "evaluation", "steps")
+TASK = ("model", "lr_schedule", "evaluation", "steps")
 """Settings that, with the text, say what is to be learnt; rows that share them can be compared."""
 
-LEARNING = (*TASK, "seed", "algorithm", "codec", "feedback", "aggregator", "adversary")
+LEARNING = (*TASK, "optimizer", "seed", "algorithm", "codec", "feedback", "aggregator", "adversary")
 """Settings that, with the text and the schedule, decide a curve."""
 
 

@@ -51,7 +51,7 @@ COLUMNS = {
     "source_entropy": "nats a token below which no model can come, where known",
     "curve": "steps, virtual_seconds and held-out loss of each evaluation",
     "curve_digest": "of all that the learning depends on; rows with one digest share one training",
-    "workload": "digest of model, timed shape, data, optimizer, steps and evaluation; only rows of one workload are compared",
+    "workload": "digest of model, timed shape, data, steps and evaluation; only rows of one workload are compared",
     "data_digest": "sha256 of the tokens",
     "versions": "of farbench, python, torch and numpy",
     "conf": "the resolved settings",
