@@ -8,7 +8,7 @@ from torch import Tensor
 
 from bench.codings import Codings
 from bench.network import Paths, Transfer
-from bench.network.collectives import exchange
+from bench.network.collectives import beside, exchange
 from bench.pace import Coding
 from bench.replicas import Layout, Part
 
@@ -25,7 +25,11 @@ class Weight:
 
 
 class Messages:
-    """The messages between hosts of a network. A host reaches itself at once."""
+    """The messages between hosts of a network.
+
+    One from a host to itself is between a worker and a server beside it, on the same lines: it goes out by one and comes in by
+    the other, like those of workers elsewhere. A worker next to the server is no faster for it.
+    """
 
     def __init__(self, paths: Paths, codings: Codings) -> None:
         self._paths, self._codings = paths, codings
@@ -39,8 +43,6 @@ class Messages:
 
     def latency(self, source: int, target: int) -> float:
         """Seconds until a message without bytes is there."""
-        if source == target:
-            return 0.0
         if (source, target) not in self._latency:
             self._latency[source, target] = float(self._paths.latency(np.array([source]), np.array([target]))[0])
         return self._latency[source, target]
@@ -50,7 +52,7 @@ class Messages:
         key = source, target, nbytes
         if key not in self._known:
             if source == target:
-                self._known[key] = Transfer(0.0, np.array([], np.int64), np.array([]), 0.0)
+                self._known[key] = beside(self._paths, source, nbytes)
             else:
                 [self._known[key]] = exchange(self._paths, np.array([source]), np.array([target]), nbytes)
             if len(self._known) > KNOWN:
