@@ -1,7 +1,6 @@
 """python -m bench: one job or, with -m or +sweep=NAME, many. Composes conf, runs, records a row, prints six lines."""
 
 import os
-import platform
 import re
 import shlex
 import signal
@@ -14,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from bench import sweep
+from bench import resolvers, sweep
 from bench.churn.tables import with_recording
 from bench.devices.tables import with_fleet
 from bench.errors import ConfError, FarbenchError
@@ -30,7 +29,7 @@ from bench.report import six_lines
 def job(config: DictConfig) -> None:
     """Runs one composed job. A failure is told in one line; it ends a single run, and a sweep goes on without it."""
     # Here, not at import: a launcher may run this function in a process of its own.
-    OmegaConf.register_new_resolver("python_version", platform.python_version, replace=True)
+    resolvers.register()
     in_sweep = HydraConfig.get().mode is RunMode.MULTIRUN
     number = int(HydraConfig.get().job.num) if in_sweep else 0
     try:
@@ -65,7 +64,7 @@ def _row(config: DictConfig, number: int, in_sweep: bool) -> Row:
     progress = Progress(conf["progress"], place)
     if type(conf["json"]) is not bool:
         raise ConfError(f"json must be true or false, got {conf['json']!r}")
-    row = Job(conf, names, _command(overrides)).row(progress)
+    row = Job(conf, names, _command(overrides, choices.get("sweep"))).row(progress)
     path = Path(conf["results"]) / "runs" / f"{row['key']}.json"
     if row["status"] == "error":
         raise FarbenchError(f"{row['reason']}; recorded in {path}, and tried again when its command is repeated")
@@ -118,12 +117,13 @@ def _short(names: dict[str, str], overrides: list[str]) -> str:
     return " ".join((names["scenario"], names["algorithm"], *varied))
 
 
-def _command(overrides: list[str]) -> str:
-    """The command that repeats this job anywhere."""
+def _command(overrides: list[str], named_sweep: str | None) -> str:
+    """The command that repeats this job anywhere; with the settings that a sweep's own file has."""
     # Hydra hands overrides on with their blanks escaped; it reads them as well without.
     texts = [text.replace("\\ ", " ") for text in overrides]
     kept = [text for text in texts if re.split(r"[.@=]", text.lstrip("+~"))[0] not in PATHS_AND_PLACES]
-    return shlex.join(["python", "-m", "bench", *kept])
+    sweeps = [f"+sweep={named_sweep}", "hydra.mode=RUN"] if named_sweep else []
+    return shlex.join(["python", "-m", "bench", *sweeps, *kept])
 
 
 if __name__ == "__main__":

@@ -63,9 +63,11 @@ class Clocks:
         passed = 0.0
         for bucket, end in (
             ("straggler_wait", reduction.begun),
+            ("bandwidth", reduction.cleared),  # for what is on the links before it
             ("discarded", reduction.tried),
             ("latency", reduction.tried + reduction.latency),
-            ("aggregation", reduction.tried + reduction.latency + reduction.arithmetic),
+            ("codec", reduction.tried + reduction.latency + reduction.recoding),
+            ("aggregation", reduction.tried + reduction.latency + reduction.recoding + reduction.arithmetic),
             ("bandwidth", reduction.over),
         ):
             if end > passed:

@@ -15,7 +15,7 @@ from bench.record import Row, Store, blank_row, row_key, settings
 FINAL = ("done", "diverged", "timeout", "does_not_fit", "skipped")
 """Statuses of rows that are found and not run again; an `error` row is tried anew."""
 
-PRESETS = ("scenario", "algorithm", "codec", "aggregator", "adversary", "model", "timed_as", "data")
+PRESETS = ("scenario", "algorithm", "codec", "feedback", "aggregator", "adversary", "model", "timed_as", "data")
 """Groups whose chosen preset has a column."""
 
 

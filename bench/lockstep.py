@@ -12,6 +12,7 @@ from bench.algorithm import (
     Exchange,
     Forward,
     Handle,
+    Pipeline,
     Program,
     ReduceScatter,
     Start,
@@ -19,7 +20,7 @@ from bench.algorithm import (
     Wait,
 )
 
-Compute = Train | Forward | Backward
+Compute = Train | Forward | Backward | Pipeline
 Shared = AllReduce | ReduceScatter | AllGather | Exchange
 """Transports between all workers, or groups of them."""
 
@@ -31,6 +32,7 @@ class Interpreter(Protocol[Started]):
 
     A *segment* is the compute between one start and the next: what that next one sends. A *round* ends before the program step
     that opens a segment, if a result was handed out since the last round ended: where a program begins to repeat itself.
+    What is handed out before the first step belongs to the first round.
     """
 
     def compute(self, operation: Compute, opens: bool) -> Tensor | None:
@@ -69,9 +71,9 @@ def play(program: Program, interpreter: Interpreter[Started], columns: int) -> N
         except StopIteration:
             raise ValueError(f"a program must go on until it is closed; this one ended after {steps} steps") from None
         match operation:
-            case Train() | Forward() | Backward():
+            case Train() | Forward() | Backward() | Pipeline():
                 begins = step.begins(operation)
-                if begins and opens_segment and handed_out:
+                if begins and opens_segment and handed_out and steps:
                     if interpreter.end_round(steps):
                         break
                     handed_out = False
@@ -117,7 +119,8 @@ class Step:
 
     def begins(self, operation: Compute) -> bool:
         """Whether `operation` begins a step. Raises ValueError where another is under way, of which it is no part."""
-        size = self._columns if isinstance(operation, Train) or operation.part is None else operation.part.size
+        part = None if isinstance(operation, Train | Pipeline) else operation.part
+        size = self._columns if part is None else part.size
         match operation:
             case Forward() if not self._backward and self._forward + size <= self._columns:
                 self._forward += size
@@ -127,7 +130,7 @@ class Step:
                 if self._backward == self._columns:
                     self._forward = self._backward = 0
                 return False
-            case Train() | Backward(part=None) if not self.is_open:
+            case Train() | Backward(part=None) | Pipeline() if not self.is_open:
                 return True
         done = f"{self._forward} columns forward and {self._backward} backward of {self._columns}"
         raise ValueError(f"a step must go forward, then backward, over each column once; after {done}, got {operation!r}")

@@ -19,6 +19,41 @@ Amount = int | Ints
 
 
 @dataclass(frozen=True)
+class Load:
+    """What encoding or decoding a payload asks of a device."""
+
+    memory_bytes: float  # through its memory
+    flops: float
+
+    def __mul__(self, times: float) -> "Load":
+        return Load(times * self.memory_bytes, times * self.flops)
+
+    def __add__(self, other: "Load") -> "Load":
+        return Load(self.memory_bytes + other.memory_bytes, self.flops + other.flops)
+
+
+@dataclass(frozen=True)
+class Coding:
+    """A codec at work on one payload, as far as the clock is concerned."""
+
+    wire_bytes: int  # of the encoding
+    traffic: str  # all_reduce, sharded or all_gather: how encodings travel
+    rounds: int  # all-reduces, one after the other, in which one does
+    first: Load  # of encoding what a worker sends, with what error feedback adds
+    encode: Load  # of encoding the aggregate
+    decode: Load  # of decoding one payload
+
+
+@dataclass(frozen=True)
+class Activations:
+    """What lies between the layers of the shape that is timed."""
+
+    layers: int
+    tokens: int  # of a sequence
+    width: int  # numbers a token
+
+
+@dataclass(frozen=True)
 class Workload:
     """What one worker computes in one step, and what it must hold, for the shape that is timed."""
 
@@ -26,6 +61,7 @@ class Workload:
     sequences: int  # of a step, in an equal split
     state_bytes: float  # parameters and optimizer state: what a returner downloads
     resident_bytes: float  # state and gradient: what must fit in a device's memory
+    activations: Activations | None = None  # for a model that is cut between layers
 
 
 class Pace:
@@ -67,9 +103,14 @@ class Pace:
             self._draws += 1
         return self._jitter.seconds(self._seed, ranks, self._seconds[ranks], taken, draw, now)
 
-    def code(self, ranks: Ints, nbytes: int) -> Floats | None:
-        """Seconds in which each of `ranks` passes `nbytes` through its device's memory to encode or decode; None of nothing."""
-        return nbytes / self._fleet.memory_bandwidth[ranks] if nbytes else None
+    def code(self, ranks: Ints, load: Load) -> Floats:
+        """Seconds in which each of `ranks` encodes or decodes what asks that `load` of its device."""
+        return code_seconds(self._fleet, ranks, load)
+
+
+def code_seconds(fleet: Fleet, ranks: Ints, load: Load) -> Floats:
+    """Seconds of a `load` on the devices of `ranks`, (n,): of its memory traffic or its arithmetic, whichever takes longer."""
+    return np.maximum(load.memory_bytes / fleet.memory_bandwidth[ranks], load.flops / fleet.peak[ranks])
 
 
 def _step_seconds(fleet: Fleet, workload: Workload, sequences: Ints) -> Floats:

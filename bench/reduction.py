@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.network import Plan
+from bench.pace import Coding
 from bench.roster import Roster
 from bench.timeline import Ledger
 
@@ -30,10 +31,13 @@ class Reduction:
     codec: Floats | None  # None where there was nothing to encode or decode
     hostile: Ints  # of the senders, whose work is an attack
     begun: float  # virtual seconds: when it began,
+    cleared: float = np.nan  # when all that began before it was over,
     tried: float = np.nan  # when its last try did,
     over: float = np.nan  # and when it was over
     latency: float = np.nan  # seconds, of its last try
+    recoding: float = np.nan  # seconds, of its last try
     arithmetic: float = np.nan  # seconds, of its last try
+    coding: Coding | None = None  # None where payloads travel as they are
     ghosts: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  # who has left it, and is on its links still
 
     @property
@@ -64,15 +68,19 @@ class Reduction:
 class Links(Protocol):
     """What a reduction asks of the links."""
 
-    def plan(self, word: str, members: Ints, nbytes: float, capacity: Floats) -> Plan:
+    def plan(self, word: str, members: Ints, nbytes: float, capacity: Floats, coding: Coding | None) -> Plan:
         """Its activities among `members`, (n,), on links of `capacity`, (L,)."""
+        ...
+
+    def recoding(self, word: str, members: Ints, coding: Coding | None) -> Plan:
+        """What they then decode and encode again before everybody gets it, as a phase that is all latency."""
         ...
 
     def arithmetic(self, word: str, members: Ints, payload_bytes: float) -> Plan:
         """What they then compute, as a phase that is all latency; none for a sum."""
         ...
 
-    def needs(self, members: Ints) -> Ints:
+    def needs(self, members: Ints, coding: Coding | None) -> Ints:
         """Those without whom the others cannot go on with it: they begin it anew."""
         ...
 
@@ -80,27 +88,57 @@ class Links(Protocol):
 class Air:
     """Everything that is under way on the links at one virtual second.
 
-    It alone moves the clock of the roster while workers take part, so who drops out leaves all that it is in at that second.
+    Reductions that have a member in common follow each other, as the collectives of one communicator do: they have the same
+    connections. It alone moves the clock of the roster while workers take part, so who drops out leaves all that it is in at
+    that second.
     What it did and the ledger does not hold yet is then discarded: its work counts if the reduction that carries it is over.
     """
 
     def __init__(self, roster: Roster, ledger: Ledger, links: Links) -> None:
         self._roster, self._ledger, self._links = roster, ledger, links
         # Members and links of the last plans, and these by what they carry.
-        self._known: tuple[Ints, Floats, dict[tuple[str, float], Plan]] | None = None
+        self._known: tuple[Ints, Floats, dict[tuple[str, float, Coding | None], Plan]] | None = None
         self._flying: dict[int, tuple[Reduction, Plan, Ints]] = {}  # by transfer number; what follows, and whom it needs
+        self._queue: list[Reduction] = []
 
     def begin(self, reduction: Reduction) -> None:
-        """Start `reduction` now, alone or beside others."""
-        phases = self._planned(reduction.word, reduction.members, reduction.nbytes)
-        arithmetic = self._links.arithmetic(reduction.word, reduction.members, reduction.payload_bytes)
+        """Start `reduction` now, or when those before it that have a member of it are over."""
+        self._queue.append(reduction)
+        self._next()
+
+    def _next(self) -> None:
+        """Start those, in their order, that nothing before them is in the way of."""
+        waiting, self._queue = [reduction for reduction in self._queue if not reduction.lost], []
+        if not waiting:
+            return
+        taken = np.zeros(len(self._roster.active), bool)  # (W,) members of what flies or waits
+        for reduction, _, _ in self._flying.values():
+            taken[reduction.members] = True
+        for place, reduction in enumerate(waiting):
+            if taken.all():
+                self._queue += waiting[place:]
+                return
+            if taken[reduction.members].any():
+                self._queue.append(reduction)
+                taken[reduction.members] = True
+            else:
+                reduction.cleared = self._roster.now
+                self._try(reduction)
+                if reduction.in_the_air:
+                    taken[reduction.members] = True
+
+    def _try(self, reduction: Reduction) -> None:
         for number in self._flying:
             self._lay(number)
+        phases = self._planned(reduction)
+        recoding = self._links.recoding(reduction.word, reduction.members, reduction.coding)
+        arithmetic = self._links.arithmetic(reduction.word, reduction.members, reduction.payload_bytes)
         reduction.ghosts = reduction.ghosts[:0]
         reduction.tried = self._roster.now
         reduction.latency = sum(transfer.latency for transfer in phases)
+        reduction.recoding = sum(transfer.latency for transfer in recoding)
         reduction.arithmetic = sum(transfer.latency for transfer in arithmetic)
-        self._next_phase(reduction, phases + arithmetic, self._links.needs(reduction.members))
+        self._next_phase(reduction, phases + recoding + arithmetic, self._links.needs(reduction.members, reduction.coding))
 
     def advance(self, to: float) -> None:
         """Let everything up to the second `to` happen."""
@@ -126,6 +164,7 @@ class Air:
         self._drop(np.nextafter(at, -np.inf))
         for number in ended:
             self._next_phase(*self._flying.pop(number))
+        self._next()
         self._drop(at)  # after what ended at the same second
 
     def ban(self, ranks: Ints) -> None:
@@ -141,15 +180,16 @@ class Air:
         [(reduction, _, needs)] = self._flying.values()
         return not len(needs) and self._roster.drops_by(at) < len(reduction.senders)
 
-    def _planned(self, word: str, members: Ints, nbytes: float) -> Plan:
-        """The plan for these members on the links as they are: one made before, where nothing has changed since."""
+    def _planned(self, reduction: Reduction) -> Plan:
+        """The plan for its members on the links as they are: one made before, where nothing has changed since."""
+        word, members, nbytes, coding = reduction.word, reduction.members, reduction.nbytes, reduction.coding
         capacity, known = self._roster.fluid.capacity, self._known
         if known is None or known[1] is not capacity or not np.array_equal(known[0], members):
             known = self._known = members, capacity, {}
         plans = known[2]
-        if (word, nbytes) not in plans:
-            plans[word, nbytes] = self._links.plan(word, members, nbytes, capacity)
-        return plans[word, nbytes]
+        if (word, nbytes, coding) not in plans:
+            plans[word, nbytes, coding] = self._links.plan(word, members, nbytes, capacity, coding)
+        return plans[word, nbytes, coding]
 
     def _next_phase(self, reduction: Reduction, phases: Plan, needs: Ints) -> None:
         if phases:
@@ -173,6 +213,8 @@ class Air:
     def _lose(self) -> None:
         """Those who are no longer there leave all that is in the air."""
         active = self._roster.active
+        for waiting in self._queue:
+            waiting.keep(active)
         for number, (reduction, _, needs) in list(self._flying.items()):
             if not reduction.keep(active):
                 continue
@@ -180,9 +222,10 @@ class Air:
                 self._roster.fluid.cancel(number)
                 del self._flying[number]
                 if not reduction.lost:
-                    self.begin(reduction)
+                    self._try(reduction)
             elif not self._roster.apart or len(self._flying) > 1:
                 self._lay(number)
+        self._next()
 
     def _lay(self, number: int) -> None:
         """Take the ghosts off the links of a flight: who comes back must not meet on its line what it no longer sends."""

@@ -14,18 +14,22 @@ from bench.adversary import Adversary
 from bench.aggregator import Aggregator
 from bench.algorithm import Algorithm
 from bench.build import build
+from bench.codec import Codec
 from bench.data import Corpus, Source
 from bench.devices import Matmul, Work
 from bench.errors import ConfError, RecordError
 from bench.events import EventSimulator
+from bench.feedback import Feedback
 from bench.lanes import Lanes, lanes_here
 from bench.memory import keep_freed_memory
 from bench.model import GPT, Shape
 from bench.optimizer import LearningRateSchedule, Optimizer
-from bench.pace import Workload
+from bench.pace import Activations, Workload
 from bench.participation import Backup
+from bench.pipelines import PipelineSimulator
 from bench.progress import Progress
 from bench.record import SCHEMA, Row, Store, digest
+from bench.replay import Replay
 from bench.replicas import Layout, Replicas
 from bench.schedule import Order, Schedule
 from bench.simulator import Simulator
@@ -35,11 +39,20 @@ from bench.units import TIME, parse
 from bench.verification import Hostile
 from bench.world import Conf, scenario, whole
 
-TASK = ("model", "optimizer", "lr_schedule", "evaluation", "steps")
+TASK = ("model", "lr_schedule", "evaluation", "steps")
 """Settings that, with the text, say what is to be learnt; rows that share them can be compared."""
 
-LEARNING = (*TASK, "seed", "algorithm", "codec", "aggregator", "adversary")
+LEARNING = (*TASK, "optimizer", "seed", "algorithm", "codec", "feedback", "aggregator", "adversary")
 """Settings that, with the text and the schedule, decide a curve."""
+
+
+SIMULATORS: dict[str, type[Simulator | EventSimulator | PipelineSimulator]] = {
+    "all": Simulator,
+    "groups": EventSimulator,
+    "none": EventSimulator,
+    "stages": PipelineSimulator,
+}
+"""Who gives time to an algorithm, by who moves in step."""
 
 
 class Run:
@@ -52,7 +65,8 @@ class Run:
         self.shape: Shape = build(conf["model"], "model", Shape)
         self.timed: Shape = build(conf["timed_as"], "timed_as", Shape)
         self.algorithm: Algorithm = build(conf["algorithm"], "algorithm")
-        self.codec = build(conf["codec"], "codec")
+        self.codec: Codec = build(conf["codec"], "codec")
+        self.feedback: Feedback = build(conf["feedback"], "feedback")
         self.aggregator: Aggregator = build(conf["aggregator"], "aggregator")
         self.adversary: Adversary = build(conf["adversary"], "adversary")
         self.optimizer: Optimizer = build(conf["optimizer"], "optimizer")
@@ -128,15 +142,17 @@ class Run:
             sequences=self.timed.batch,
             state_bytes=shadow.state_bytes,
             resident_bytes=share * (shadow.state_bytes + shadow.params[:1].nbytes),
+            activations=Activations(self.timed.layers, self.timed.context, self.timed.width),
         )
         adversary = self.adversary
         hostile = Hostile(adversary.members(self.conf["seed"], W), adversary.start, adversary.computes)
-        simulator = (Simulator if self.algorithm.lockstep == "all" else EventSimulator)(
+        simulator = SIMULATORS[self.algorithm.lockstep](
             self.scenario,
             workload,
             self.codec,
             self.max_virtual,
             rule=self.aggregator,
+            feedback=self.feedback,
             hostile=hostile if adversary.fraction else None,
         )
         with self.progress.steps("simulating", self.steps) as progress:
@@ -207,6 +223,7 @@ class Run:
             "optimizer": self.optimizer,
             "lr_schedule": self.lr_schedule,
             "codec": self.codec,
+            "feedback": self.feedback,
             "aggregator": self.aggregator,
             "adversary": self.adversary,
             "evaluation": self.evaluation,
@@ -217,8 +234,6 @@ class Run:
         }
         if isinstance(schedule, Schedule):
             return Trainer(**settings).run(self.algorithm, schedule, progress)
-        from bench.replay import Replay  # type: ignore[import-not-found]
-
         return Replay(**settings).run(self.algorithm, schedule, progress)
 
 

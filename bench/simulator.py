@@ -8,12 +8,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.aggregation import Aggregation, Rule
-from bench.algorithm import Algorithm, AllGather, AllReduce, Backward, Exchange, Forward, ReduceScatter, Train
+from bench.algorithm import Algorithm, AllGather, AllReduce, Backward, Exchange, Forward, Pipeline, ReduceScatter, Train
 from bench.clocks import Clocks, Segment
 from bench.codec import Codec
+from bench.codings import Codings
 from bench.errors import SkipError, VirtualTimeout
+from bench.feedback import Feedback
 from bench.lockstep import Compute, Shared, play
-from bench.pace import Amount, Pace, Workload
+from bench.pace import Amount, Coding, Pace, Workload
 from bench.participation import WaitForAll
 from bench.reduction import Air, Reduction
 from bench.replicas import Replicas
@@ -45,8 +47,7 @@ class Started:
     redo: Amount  # to compute anew where all its work is lost
     word: str  # of a Reduction
     row: Tensor  # (1, n) of its payload
-    wire_bytes: int
-    codec_bytes: int  # through a device's memory to encode, and again to decode
+    coding: Coding | None  # None where the payload travels as it is
     reduction: Reduction | None = None
 
 
@@ -70,12 +71,14 @@ class Simulator:
         max_virtual: float,
         *,
         rule: Rule | None = None,
+        feedback: Feedback | None = None,
         hostile: Hostile | None = None,
     ) -> None:
         workers, seed = scenario.workers, scenario.seed
         self._pace = Pace(scenario.fleet, scenario.jitter, workload, scenario.split, seed)
         self.step_seconds = self._pace.step_seconds  # (W,)
-        self._scenario, self._codec, self._max_virtual = scenario, codec, max_virtual
+        self._scenario, self._max_virtual = scenario, max_virtual
+        self._codings = Codings(codec, feedback)
         self._ledger = Ledger(workers)
         self._roster = Roster(
             churn=scenario.churn,
@@ -86,7 +89,8 @@ class Simulator:
             ledger=self._ledger,
             seed=seed,
         )
-        self._air = Air(self._roster, self._ledger, Aggregation(scenario, rule))
+        self._aggregation = Aggregation(scenario, rule)
+        self._air = Air(self._roster, self._ledger, self._aggregation)
         self._clocks = Clocks(self._roster, self._ledger)
         self._recorder = Recorder(workers, self._pace.effort)
         self._interruptions = scenario.failures.interruptions(seed, workers)
@@ -113,6 +117,8 @@ class Simulator:
 
     def compute(self, operation: Compute, opens: bool) -> Tensor | None:
         """The clocks are moved by the next operation that asks where they are."""
+        if isinstance(operation, Pipeline):
+            raise ValueError("an algorithm whose model is cut into stages must set lockstep = 'stages'")
         segment, params = self._segment, self._replicas.params
         part = None if isinstance(operation, Train) else operation.part
         forward = isinstance(operation, Forward)
@@ -143,16 +149,15 @@ class Simulator:
         if isinstance(operation, Exchange) or (isinstance(operation, AllReduce) and operation.groups is not None):
             raise ValueError("an algorithm in lockstep must have operations of all workers only; set lockstep = 'groups'")
         row = operation.payload[:1]
-        encoded = not isinstance(operation, AllGather) and operation.encoded and not self._codec.exact
-        wire_bytes = sum(part.nbytes for part in self._codec.encode(row)) if encoded else row.nbytes
-        # A codec that changes anything reads one form and writes the other, through the device's memory.
-        codec_bytes = row.nbytes + wire_bytes if encoded else 0
+        coding = None
+        if not isinstance(operation, AllGather) and operation.encoded:
+            coding = self._codings.of(row, operation.part, self._replicas.layout)
         segment, self._segment = self._segment, Segment(self._scenario.workers)
         if segment.steps:
             self._redo = segment.local
         index = self._recorder.begin(segment.steps)
         word = _WORDS[type(operation)]
-        started = Started(index, self._steps, segment.local, self._redo, word, row, wire_bytes, codec_bytes)
+        started = Started(index, self._steps, segment.local, self._redo, word, row, coding)
         verifiers = self._watch.verifiers(self._present(), index) if segment.steps else None
         reduction = self._attempt(started, segment, verifiers)
         if reduction is None:
@@ -171,7 +176,11 @@ class Simulator:
         while (reduction := self._land(started)).lost:
             self._fly(started, self._redone(started))
         ranks = self._present()
-        self._clocks.receive(ranks, reduction, self._pace.code(ranks, started.codec_bytes), segment)
+        coding, decode = started.coding, None
+        if coding is not None:
+            count = self._aggregation.decoded(started.word, len(reduction.senders), coding)
+            decode = self._pace.code(ranks, coding.decode * count)
+        self._clocks.receive(ranks, reduction, decode, segment)
         counted = np.zeros(self._scenario.workers, bool)
         counted[reduction.senders] = True
         self._recorder.end(started.index, counted)
@@ -206,8 +215,11 @@ class Simulator:
         """
         ranks = self._present()  # (n,)
         able = ~segment.void[ranks]
+        heard = self._scenario.participation.heard(self._scenario.seed, ranks, started.index)
+        if heard is not None and (able & heard).any():
+            able &= heard
         compute = self._seconds(ranks, segment)
-        encode = self._pace.code(ranks, started.codec_bytes)
+        encode = None if started.coding is None else self._pace.code(ranks, started.coding.first)
         ready = self._clocks.busy[ranks]
         ready += compute
         if encode is not None:
@@ -232,10 +244,12 @@ class Simulator:
         chosen = slice(None) if sends.all() else np.flatnonzero(sends)  # a million need no copies
         senders = ranks[chosen]
         self._clocks.busy[senders] = ready[chosen]
-        coded = None if encode is None else segment.coded[senders] + encode[chosen]
+        # What was decoded since the last start is charged with this, even where it is not encoded itself.
+        coded = None if self._codings.exact else segment.coded[senders] + (0.0 if encode is None else encode[chosen])
         return Reduction(
             word=started.word,
-            nbytes=started.wire_bytes,
+            nbytes=started.row.nbytes if started.coding is None else started.coding.wire_bytes,
+            coding=started.coding,
             payload_bytes=started.row.nbytes,
             members=senders if len(senders) == np.count_nonzero(stays) else ranks[np.flatnonzero(stays)],
             senders=senders,

@@ -11,16 +11,20 @@ from torch import Tensor
 
 from bench.adversary import Adversary
 from bench.aggregator import Aggregator
-from bench.algorithm import Algorithm, AllGather, Backward, Train
+from bench.algorithm import Algorithm, AllGather, AllReduce, Backward, Exchange, Pipeline, Train
 from bench.codec import Codec
 from bench.data import Corpus
 from bench.delivery import Delivery
+from bench.feedback import Feedback, NoFeedback
 from bench.lanes import Lanes
 from bench.lockstep import Compute, Shared, play
-from bench.model import GPT
+from bench.model import GPT, Boundaries
 from bench.optimizer import LearningRateSchedule, Optimizer
 from bench.replicas import Layout, Replicas
 from bench.schedule import Mask, Schedule
+from bench.stacked import Stacked
+
+Groups = NDArray[np.int64]
 
 
 @dataclass
@@ -63,6 +67,7 @@ class Trainer:
         optimizer: Optimizer,
         lr_schedule: LearningRateSchedule,
         codec: Codec,
+        feedback: Feedback | None = None,
         aggregator: Aggregator,
         adversary: Adversary,
         evaluation: Evaluation,
@@ -71,10 +76,11 @@ class Trainer:
         lanes: Lanes,
         device: str = "cpu",
     ) -> None:
-        self._model, self._corpus, self._optimizer, self._lr_schedule = model, corpus, optimizer, lr_schedule
+        self._model, self._optimizer, self._lr_schedule = model, optimizer, lr_schedule
         self._codec, self._aggregator, self._adversary, self._evaluation = codec, aggregator, adversary, evaluation
+        self._feedback = feedback or NoFeedback()
         self._seed, self._stack, self._lanes, self._device = seed, stack, lanes, device
-        self._held_out = corpus.evaluation(evaluation.sequences, model.shape.context).to(device)  # (B, T+1)
+        self._stacked = Stacked(model, corpus, evaluation.sequences, seed, lanes, device)
 
     def run(
         self,
@@ -88,16 +94,19 @@ class Trainer:
         self._taken = 0  # program steps
         self._opened = -1  # the reduction for which a segment was opened last
         self._joint = False
+        self._boundaries: Boundaries | None = None  # that the activations of the step under way cross
         self._answer = torch.empty(0)  # gradients of the last step that went without an update, (W, P) or (1, P)
         self._counted_before: set[int] = set()
         workers, effort = schedule.workers, schedule.effort
-        self._delivery = Delivery(self._codec, self._aggregator, self._adversary, self._seed, workers)
+        self._in_groups = algorithm.lockstep == "groups"  # then no reduction brings all replicas together
+        self._groups: Groups = np.arange(workers)  # (W,) in which the workers met last
+        layout = Layout(self._model.tensors)
+        self._delivery = Delivery(self._codec, self._feedback, self._aggregator, self._adversary, self._seed, workers, layout)
         self._sequences = effort.sequences(self._model.shape.batch, workers)  # (W,) a step
         self._batches = np.zeros(workers, np.int64)  # (W,) that each has had, or would have had
         self._behind = np.zeros(workers, np.int64)  # (W,) sequences behind what each sends next
         copies = 1 if algorithm.identical_replicas else workers
-        initial = self._model.initial(self._seed).to(self._device)
-        layout = Layout(self._model.tensors)
+        initial = self._stacked.initial()  # (1, P)
         self.replicas = Replicas(initial.repeat(copies, 1), self._optimizer, self._lr_schedule, layout)
         # The mean of gradients is the gradient of the joint batch: no need to keep one for each worker.
         self._may_join = algorithm.identical_replicas and algorithm.linear and self._delivery.plain and effort.uniform
@@ -118,12 +127,18 @@ class Trainer:
             self._train(ranks, operation.steps, local)
             self._took(operation.steps, local)
             return None
+        if isinstance(operation, Pipeline):
+            layers = self._model.shape.layers
+            self._boundaries = Boundaries.between(operation.stages, layers, operation.activation_bits)
         self._answer = self._gradients(ranks)
         self._took(1, np.ones_like(self._batches))
         return self._answer
 
     def start(self, operation: Shared) -> Tensor:
-        """What everybody receives: each counted payload as it is now and as it comes out of the codec, aggregated; (1, n)."""
+        """What everybody receives: each counted payload as it is now and as it comes out of the codec, aggregated.
+
+        (1, n); where workers receive different things, (W, n).
+        """
         payload, counted = operation.payload, self._schedule[self._begun].counted
         index, self._begun = self._begun, self._begun + 1
         if isinstance(operation, AllGather):
@@ -132,8 +147,12 @@ class Trainer:
             assert len(payload) == 1, "an algorithm whose replicas are identical must reduce what Backward answered"
             return payload.clone()
         ranks = _ranks(counted)
+        if isinstance(operation, Exchange):
+            return self._delivery.exchange(operation, ranks, index, self._taken)
         weights = torch.from_numpy(self._behind[ranks]).to(payload.device)  # (n,)
-        return self._delivery.deliver(payload, ranks, weights, index, self._taken)
+        if isinstance(operation, AllReduce) and operation.groups is not None:
+            self._groups = operation.groups
+        return self._delivery.deliver(operation, ranks, weights, index, self._taken)
 
     def wait(self, started: Tensor) -> Tensor:
         """The schedule knew when the reduction began who would count."""
@@ -146,20 +165,15 @@ class Trainer:
         curve = self._curve
         if last or steps - curve.steps[-1] >= self._evaluation.every:
             curve.steps.append(steps)
-            curve.losses.append(self.evaluate(self.replicas.consensus()))
+            there = _ranks(self._schedule[self._begun - 1].counted) if self._in_groups else []
+            curve.losses.append(self.evaluate(self.replicas.consensus(there or None)))
             last |= not math.isfinite(curve.losses[-1])
         self._progress(steps)
         return last
 
     def evaluate(self, params: Tensor) -> float:
         """Held-out loss of one model, (1, P), in nats a token."""
-        views = self._model.views(params)
-
-        def loss(tokens: Tensor) -> float:
-            with torch.no_grad():
-                return float(self._model.losses(views, tokens[None])[0]) * len(tokens)
-
-        return sum(self._lanes.run(loss, self._held_out.split(32))) / len(self._held_out)
+        return self._stacked.held_out_loss(params)
 
     def _open_segment(self) -> None:
         """Who computes up to the start of the next reduction, with which optimizer state, and whether as one."""
@@ -183,7 +197,7 @@ class Trainer:
                 done = (step + 1) * steps / count  # of the program's steps, when this one is over
                 tokens = self._tokens(stack, step)  # (n, B, T+1)
                 targets = self._targets(tokens, stack, taken + math.ceil(done) - 1)
-                gradient = self._gradient(self.replicas.params[stack], tokens, targets)
+                gradient = self._stacked.gradient(self.replicas.params[stack], tokens, targets)
                 self.replicas.step_rows(stack, gradient, first + done - 1)
                 if stack.start == ranks[0]:
                     self._progress(taken + int(done))
@@ -198,9 +212,9 @@ class Trainer:
             tokens = self._tokens(stack, 0)  # (n, B, T+1)
             if self._joint:
                 tokens = tokens.flatten(0, 1)[None]  # (1, n*B, T+1)
-                return self._gradient(replicas.params, tokens) * (stack.stop - stack.start)
+                return self._stacked.gradient(replicas.params, tokens, None, self._boundaries) * (stack.stop - stack.start)
             rows = replicas.params.expand(len(tokens), -1) if len(replicas.params) == 1 else replicas.params[stack]
-            return self._gradient(rows, tokens, self._targets(tokens, stack, self._taken))
+            return self._stacked.gradient(rows, tokens, self._targets(tokens, stack, self._taken), self._boundaries)
 
         stacks = _stacks(ranks, self._stack, self._sequences)
         parts = self._lanes.run(gradient, stacks)
@@ -212,11 +226,22 @@ class Trainer:
         return everyone
 
     def _welcome(self, counted: list[int], joined: list[int]) -> None:
-        """Those who came back have downloaded the optimizer state of one that counted last time, or at least stayed."""
+        """Those who came back have downloaded the optimizer state of one that counted last time, or at least stayed.
+
+        Where replicas differ for good, all of the replica: of the nearest such worker, of those that it met last if it can be.
+        """
+        self._delivery.forget(joined)
         idle = self._delivery.idle(self._taken)  # their optimizer has never stepped
         stayed = [rank for rank in counted if rank not in joined and not idle[rank]]
         fresh = [rank for rank in stayed if rank in self._counted_before] or stayed
-        if joined and fresh and len(self.replicas.params) > 1:
+        if joined and fresh and self._in_groups:
+            for group in np.unique(self._groups[joined]):
+                targets = [rank for rank in joined if self._groups[rank] == group]
+                near = [rank for rank in fresh if self._groups[rank] == group] or fresh
+                source = min(near, key=lambda rank: abs(rank - targets[0]))
+                self.replicas.copy_state(source, targets)
+                self.replicas.params[targets] = self.replicas.params[source].clone()
+        elif joined and fresh and len(self.replicas.params) > 1:
             self.replicas.copy_state(fresh[0], joined)
         self._counted_before = set(counted)
 
@@ -234,25 +259,11 @@ class Trainer:
 
     def _batch(self, rank: int, step: int) -> Tensor:
         """The batch of a worker's own local step, (B, T+1), with as many sequences as fall to it."""
-        sequences, context = int(self._sequences[rank]), self._model.shape.context
-        return self._corpus.batch(self._seed, rank, step, sequences, context).to(self._device)
+        return self._stacked.batch(rank, step, int(self._sequences[rank]))
 
     def _targets(self, tokens: Tensor, stack: slice, step: int) -> Tensor | None:
         """The targets of a stack where some of it flip labels, (n, B, T); None where nobody does."""
-        flip = self._delivery.mislabelled(step)[stack]  # (n,)
-        if not flip.any():
-            return None
-        targets = tokens[:, :, 1:]
-        flipped = self._model.shape.vocabulary - 1 - targets
-        return torch.where(torch.from_numpy(flip).to(tokens.device)[:, None, None], flipped, targets)
-
-    def _gradient(self, params: Tensor, tokens: Tensor, targets: Tensor | None = None) -> Tensor:
-        """Gradient of each model's mean loss, (n, P), for (n, P) parameters, (n, B, T+1) tokens and perhaps other targets."""
-        # `data` has a version of its own: autograd must not take another lane's step on other rows for a change of these.
-        views = {name: view.requires_grad_() for name, view in self._model.views(params.data).items()}
-        losses = self._model.losses(views, tokens, targets)
-        parts = torch.autograd.grad(losses.sum(), list(views.values()))
-        return torch.cat([part.flatten(1) for part in parts], dim=1)
+        return self._stacked.targets(tokens, torch.from_numpy(self._delivery.mislabelled(step)[stack]))
 
 
 def _ranks(mask: Mask) -> list[int]:

@@ -128,14 +128,14 @@ def stacked(shape: Shape, corpus: Corpus, W: int, steps: int) -> Callable[[], No
 
     def run() -> None:
         params = model.initial(0).repeat(W, 1)
-        states = {ranks: optimizer.state(params[ranks.start : ranks.stop]) for ranks in stacks}
+        states = {ranks: optimizer.state(params[ranks.start : ranks.stop], model.tensors) for ranks in stacks}
         for first in range(0, steps, EVERY):
 
             def train(ranks: range, first: int = first) -> None:
                 rows = params[ranks.start : ranks.stop]
                 for step in range(first, first + EVERY):
                     tokens = torch.stack([batch(corpus, shape, rank, step) for rank in ranks])
-                    optimizer.step(rows, gradient(model, rows, tokens), states[ranks], 1.0)
+                    optimizer.step(rows, gradient(model, rows, tokens), states[ranks], 1.0, model.tensors)
 
             lanes.run(train, stacks)
             params[:] = params.mean(0, keepdim=True)
@@ -150,14 +150,14 @@ def joint(shape: Shape, corpus: Corpus, W: int, steps: int) -> Callable[[], None
 
     def run() -> None:
         params = model.initial(0)[None].clone()
-        state = optimizer.state(params)
+        state = optimizer.state(params, model.tensors)
         for step in range(steps):
 
             def part(ranks: range, step: int = step) -> torch.Tensor:
                 tokens = torch.cat([batch(corpus, shape, rank, step) for rank in ranks])[None]
                 return gradient(model, params, tokens) * len(ranks)
 
-            optimizer.step(params, torch.stack(lanes.run(part, parts)).sum(0) / W, state, 1.0)
+            optimizer.step(params, torch.stack(lanes.run(part, parts)).sum(0) / W, state, 1.0, model.tensors)
 
     return run
 

@@ -1,5 +1,7 @@
 """Puts the files that README.md shows into it, between their markers.
 
+The block "algorithms" is the table of all algorithms, made from their files and presets.
+
 python scripts/readme.py            rewrite README.md
 python scripts/readme.py --check    exit 1 if that would change it
 """
@@ -7,6 +9,8 @@ python scripts/readme.py --check    exit 1 if that would change it
 import re
 import sys
 from pathlib import Path
+
+from bench.report import algorithms
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"<!-- generated: (\S+) -->\n.*?<!-- end -->", re.DOTALL)
@@ -17,6 +21,8 @@ def filled(text: str) -> str:
     """`text` with each block holding its file as it is now."""
 
     def block(match: re.Match[str]) -> str:
+        if match[1] == "algorithms":
+            return f"<!-- generated: algorithms -->\n{algorithms.markdown()}<!-- end -->"
         path = ROOT / match[1]
         shown = path.read_text().rstrip()
         if path.suffix in FENCES:

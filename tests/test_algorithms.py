@@ -7,9 +7,23 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from worlds import scenario, simulate, small_trainer
+from worlds import scenario, simulate, small_replay, small_trainer
 
-from bench.algorithm import AllReduce, Backward, Train
+from bench.algorithm import (
+    AllReduce,
+    Average,
+    Backward,
+    Exchange,
+    Forward,
+    Handle,
+    Pipeline,
+    Pull,
+    Push,
+    ReduceScatter,
+    Start,
+    Train,
+    Wait,
+)
 from bench.build import build
 from bench.data import Synthetic
 from bench.model import Shape
@@ -22,11 +36,14 @@ SHAPE = Shape(layers=1, width=16, heads=2, vocabulary=32, context=8, batch=2)
 
 
 def preset(name):
-    return build(yaml.safe_load((ROOT / f"conf/algorithm/{name}.yaml").read_text()), "algorithm")
+    conf = yaml.safe_load((ROOT / f"conf/algorithm/{name}.yaml").read_text())
+    conf.pop("defaults", None)  # what else it selects
+    return build(conf, "algorithm")
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=[name for name in NAMES if preset(name).lockstep == "all"])
 def algorithm(request):
+    """Those of one program for all workers; test_algorithms_apart.py has those of a program for each."""
     return preset(request.param)
 
 
@@ -45,23 +62,62 @@ def replicas(workers, parameters, device):
     return Replicas(torch.ones(workers, parameters, device=device), optimizer, schedule)
 
 
+def answers(algorithm, everybody, gradients, count):
+    """The first `count` operations of a program of all workers, or of one that has its own, each answered.
+
+    By `gradients(step)`, (W, P), and means of payloads.
+    """
+    replica = everybody.one(1) if algorithm.lockstep == "none" else everybody
+    program = algorithm.run(replica)
+    answer, step, in_the_air = None, 0, {}
+    for _ in range(count):
+        operation = program.send(answer)
+        yield operation
+        match operation:
+            case Train() | Forward():
+                answer = None
+                step += isinstance(operation, Forward)
+            case Pipeline():
+                step += 1
+                answer = gradients(step)
+            case Backward():
+                step += operation.part is None
+                answer = gradients(step) if operation.part is None else operation.part.of(gradients(step))
+            case Start():
+                answer = Handle()
+                in_the_air[answer] = operation.operation
+            case Wait():
+                answer = moved(in_the_air.pop(operation.handle), replica)
+            case _:
+                answer = moved(operation, replica)
+
+
+def moved(operation, replica):
+    """What an operation answers that moves bytes."""
+    match operation:
+        case Exchange() | AllReduce(groups=np.ndarray()):
+            return operation.payload.clone()
+        case Pull():
+            whole = replica.params.clone()
+            return whole if operation.part is None else operation.part.of(whole)
+        case Push() | Average():
+            return None
+    return operation.payload.mean(0, keepdim=True)
+
+
+def seeded(step):
+    return torch.randn(3, 10, generator=torch.Generator().manual_seed(step))
+
+
 def test_shadow_and_real_tensors_yield_the_same_operations(algorithm):
     def words(device):
         found = []
-        program = algorithm.run(replicas(3, 10, device))
-        answer = None
-        for _ in range(12):
-            operation = program.send(answer)
-            match operation:
-                case Train():
-                    answer = None
-                    found.append(operation.steps)
-                case Backward():
-                    answer = torch.ones(3, 10, device=device)
-                    found.append("backward")
-                case AllReduce():
-                    answer = operation.payload[:1]
-                    found.append((tuple(operation.payload.shape), operation.payload.dtype))
+        gradients = torch.ones(1 if algorithm.lockstep == "none" else 3, 10, device=device)
+        for operation in answers(algorithm, replicas(3, 10, device), lambda step: gradients, 200):
+            inner = operation.operation if isinstance(operation, Start) else operation
+            payload = getattr(inner, "payload", None)
+            sent = None if payload is None else (tuple(payload.shape), payload.dtype)
+            found.append((type(operation), type(inner), getattr(inner, "part", None), getattr(inner, "steps", None), sent))
         return found
 
     assert words("meta") == words("cpu")
@@ -71,8 +127,9 @@ def test_a_run_in_both_interpreters_repeats_bit_for_bit(algorithm):
     corpus = Synthetic(tokens=5000, branches=4, source_seed=0).corpus(32)
 
     def run():
-        timeline = simulate(algorithm, scenario(3, speeds=[1, 2], jitter=0.1), steps=20)
-        trainer = small_trainer(corpus, SHAPE, 20)
+        steps = 80 if algorithm.lockstep == "none" else 20  # until servers of servers have heard of it
+        timeline = simulate(algorithm, scenario(4, speeds=[1, 2], jitter=0.1), steps=steps, sequences=2)
+        trainer = (small_replay if algorithm.lockstep == "none" else small_trainer)(corpus, SHAPE, steps)
         curve = trainer.run(algorithm, timeline.schedule)
         return timeline, curve, trainer.replicas.params
 
@@ -81,21 +138,41 @@ def test_a_run_in_both_interpreters_repeats_bit_for_bit(algorithm):
     assert curve == curve2
     assert torch.equal(params, params2)
     assert curve.losses[-1] < curve.losses[0]
-    assert len(params) == (1 if algorithm.identical_replicas else 3)
+    assert len(params) == (1 if algorithm.identical_replicas else 4)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if preset(name).identical_replicas])
 def test_replicas_declared_identical_are_identical_after_every_step(name):
-    algorithm = preset(name)
     everybody = replicas(3, 10, "cpu")
-    program = algorithm.run(everybody)
-    operation = next(program)
-    for step in range(6):
-        if isinstance(operation, Backward):
+    begun = everybody.params.clone()
+    for operation in answers(preset(name), everybody, seeded, 200):
+        if isinstance(operation, Forward | Backward | Pipeline):
             assert torch.equal(everybody.params, everybody.params[:1].expand(3, -1))
-            operation = program.send(torch.randn(3, 10, generator=torch.Generator().manual_seed(step)))
-        else:
-            operation = program.send(operation.payload.mean(0, keepdim=True))
+    assert not torch.equal(everybody.params, begun)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if preset(name).identical_replicas])
+def test_what_is_declared_linear_in_the_gradients_is(name):
+    def sent(gradients):
+        operations = answers(preset(name), replicas(3, 10, "cpu"), gradients, 200)
+        inner = [operation.operation if isinstance(operation, Start) else operation for operation in operations]
+        return [operation.payload.clone() for operation in inner if isinstance(operation, AllReduce | ReduceScatter)]
+
+    one, other = sent(seeded), sent(lambda step: seeded(1000 + step))
+    both = sent(lambda step: 2 * seeded(step) - 3 * seeded(1000 + step))
+    assert len(both) >= 2
+    close = [torch.allclose(c, 2 * a - 3 * b, atol=1e-5) for a, b, c in zip(one, other, both, strict=True)]
+    assert all(close) is preset(name).linear
+
+
+def test_diloco_that_never_starts_is_ddp():
+    corpus = Synthetic(tokens=5000, branches=4, source_seed=0).corpus(32)
+    params = []
+    for algorithm in (preset("ddp"), type(preset("diloco"))(sync_every=5, outer_lr=0.7, outer_momentum=0.9, start=10)):
+        trainer = small_trainer(corpus, SHAPE, 10)
+        trainer.run(algorithm, simulate(algorithm, scenario(3), steps=10).schedule)
+        params.append(trainer.replicas.params[0])
+    torch.testing.assert_close(params[0], params[1], rtol=1e-4, atol=1e-5)  # the joint batch is one sum, the mean another
 
 
 def test_local_sgd_with_sync_every_one_and_plain_sgd_is_ddp():

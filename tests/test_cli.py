@@ -215,6 +215,16 @@ def test_the_command_of_a_row_makes_the_row_again(bench, tmp_path):
     assert without_wall(read_row(other)) == without_wall(row)
 
 
+def test_the_command_of_a_row_of_a_named_sweep_has_the_settings_of_the_sweep(bench, tmp_path):
+    narrow = [*TINY, "adversary=none", "aggregator=mean", "seed=0", "train=false"]
+    assert bench("+sweep=bad_actors", *(text for text in narrow if not text.startswith("steps="))).code == 0
+    [row] = rows(tmp_path)
+    assert row["steps"] == 100  # the sweep's own
+    assert bench(*shlex.split(row["command"])[3:], "results=other").code == 0
+    [other] = (tmp_path / "other" / "runs").iterdir()
+    assert without_wall(read_row(other)) == without_wall(row)
+
+
 def test_a_sweep_prints_a_table_and_goes_on_where_a_row_is_missing(bench, tmp_path):
     sweep = ["-m", *TINY, "algorithm=ddp,local_sgd", "seed=0,1"]
     code, out, err = bench(*sweep)

@@ -1,6 +1,5 @@
 """Every preset composes, builds, and says what it is and how to run it."""
 
-import platform
 import re
 import shlex
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from bench import world
+from bench import resolvers, world
 from bench.build import build
 from bench.devices import Device
 from bench.progress import Progress
@@ -25,7 +24,7 @@ CATALOGUE = yaml.safe_load((CONF / "catalogue" / "devices.yaml").read_text())
 
 @pytest.fixture(autouse=True)
 def composing() -> Iterator[None]:
-    OmegaConf.register_new_resolver("python_version", platform.python_version, replace=True)
+    resolvers.register()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         yield
 

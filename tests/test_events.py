@@ -348,7 +348,14 @@ def test_progress_is_told():
     ("changes", "rule", "reason"),
     [
         ({"participation": Quorum(0.5)}, None, "participation"),
-        ({"failures": Failures(device_mttf=1.0, detection=1.0, restart=1.0, checkpoint=1.0)}, None, "failures"),
+        (
+            {
+                "failures": Failures(device_mttf=1.0, detection=1.0, restart=1.0, checkpoint=1.0),
+                "churn": Scripted({0: [9.0]}),
+            },
+            None,
+            "failures",
+        ),
         ({"verification": 0.5}, None, "verification"),
         ({}, Median(), "aggregator"),
         ({"split": TimeBudget()}, None, "split"),

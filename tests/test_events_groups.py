@@ -16,6 +16,7 @@ from bench.algorithm.diloco import DiLoCo
 from bench.algorithm.local_sgd import LocalSGD
 from bench.codec import BF16, NoCodec
 from bench.errors import SkipError, VirtualTimeout
+from bench.failures import Failures
 from bench.network import Tier
 from bench.network.collectives import Butterfly, ParameterServer
 from bench.network.variation import Trace
@@ -94,6 +95,19 @@ def test_where_all_meet_all_it_is_the_simulator_of_all(program, world):
         np.testing.assert_allclose(loose.ledger.seconds[bucket], seconds, rtol=1e-9, atol=1e-9, err_msg=bucket)
     assert loose.schedule.digest() == step.schedule.digest()
     assert (loose.counted_steps, loose.counted_sequences) == (step.counted_steps, step.counted_sequences)
+
+
+@pytest.mark.parametrize("program", [LocalSGD(sync_every=3), DiLoCo(sync_every=4, outer_lr=0.7, outer_momentum=0.9)])
+def test_a_clusters_failures_stop_it_as_they_stop_the_simulator_of_all(program):
+    failures = Failures(device_mttf=100.0, detection=1.0, restart=4.0, checkpoint=0.5)
+    step, loose = (simulate(one, scenario(failures=failures), 60) for one in (program, Loose(program)))
+    assert loose.failures == step.failures > 1
+    assert loose.virtual_seconds == pytest.approx(step.virtual_seconds, rel=1e-12)
+    np.testing.assert_allclose(loose.round_end, step.round_end, rtol=1e-12)
+    for bucket, seconds in step.ledger.seconds.items():
+        np.testing.assert_allclose(loose.ledger.seconds[bucket], seconds, rtol=1e-9, atol=1e-9, err_msg=bucket)
+    with pytest.raises(VirtualTimeout, match="the virtual clock passed max_virtual = 100 s"):
+        simulate(Loose(program), scenario(failures=failures), 60, limit=100.0)
 
 
 def test_groups_do_not_wait_for_each_other():

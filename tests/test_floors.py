@@ -9,18 +9,18 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "bench"
 
 NUMPY_HALF = ("network", "devices", "jitter", "churn", "failures", "recovery", "participation", "split", "verification")
-TORCH_HALF = ("optimizer", "replicas", "codec", "aggregator", "adversary", "model", "data", "lanes")
+TORCH_HALF = ("optimizer", "replicas", "codec", "feedback", "aggregator", "adversary", "model", "data", "lanes")
 FLOORS = (
-    ("", "units", "seeds", "errors", "mixture", "build", "memory"),  # "" is bench/__init__.py
+    ("", "units", "seeds", "errors", "mixture", "build", "memory", "graphs"),  # "" is bench/__init__.py
     NUMPY_HALF + TORCH_HALF,
     ("algorithm",),
     (
         *("scenario", "world", "schedule", "timeline", "downloads", "roster", "aggregation", "watch"),
-        *("reduction", "pace", "clocks", "lockstep", "simulator", "delivery", "trainer"),
-        "events",
+        *("reduction", "pace", "codings", "clocks", "lockstep", "simulator", "delivery", "trainer"),
+        *("stacked", "apart", "replay", "events", "pipelines"),
     ),
     ("record",),
-    ("progress", "run", "job", "report", "reference", "sweep", "explain", "__main__"),
+    ("progress", "run", "job", "report", "reference", "sweep", "explain", "resolvers", "__main__"),
 )
 """Bottom to top. Modules of one floor may import each other, save across the halves, and never in a circle."""
 
@@ -29,8 +29,11 @@ TIMERS = ("trainer", "delivery", "data", "model", "aggregator", "adversary", "la
 
 STRANGERS = {
     "trainer": ("simulator", "timeline", "roster", "reduction", "pace", "clocks", "scenario", "world"),  # what, not when
+    "replay": ("simulator", "timeline", "roster", "reduction", "pace", "clocks", "scenario", "world"),  # what, not when
+    "apart": ("simulator", "trainer", "replay", "scenario", "schedule"),  # the program, and no meaning
     "delivery": ("schedule", "lockstep", "model", "data"),  # payloads, and nothing of where they come from
     "simulator": TIMERS,
+    "pipelines": TIMERS,
     "roster": ("trainer", "data", "model"),
     "reduction": ("trainer", "data", "model"),
     "clocks": ("trainer", "data", "model"),
@@ -44,6 +47,7 @@ LIGHT = (
     "errors",
     "mixture",
     "build",
+    "graphs",
     *NUMPY_HALF,
     "schedule",
     "timeline",

@@ -47,6 +47,17 @@ def test_an_all_reduce_is_a_start_and_a_wait():
     assert written(program(), 2) == [3, "b", "start x", "wait x", "| 4", 3, "b", "start x", "wait x", "| 8"]
 
 
+def test_what_is_handed_out_before_the_first_step_makes_no_round():
+    def program():
+        while True:
+            yield AllReduce("x")
+            yield Train(2)
+            yield AllReduce("y")
+
+    first = ["start x", "wait x", 2, "start y", "wait y"]
+    assert written(program(), 2) == [*first, "start x", "wait x", "| 2", *first[2:], "start x", "wait x", "| 4"]
+
+
 def test_a_round_ends_where_a_segment_opens_after_a_result():
     def program():
         yield Train(1)

@@ -44,15 +44,14 @@ def test_the_latency_is_hidden_first():
     assert buckets(timeline, 0) == {"compute": 10, "latency": 0 + 3, "bandwidth": 4 + RING}
 
 
-def test_two_parts_share_the_links():
-    # Parts of 1000 and 3000 bytes of the ring of 4, 1.5 bytes on each link for one of payload: 1000/3 bytes/s each from 1 s.
-    # The first is over at 4 s; of the second 2000 bytes are left, at 2000/3 bytes/s until 7 s.
+def test_two_parts_follow_each_other():
+    # Parts of 1000 and 3000 bytes of the ring of 4, 1.5 bytes on each link for one of payload: from 1 to 2.5 s, and to 7 s.
     half = simulate(BucketedDDP(first=0.25), scenario(), steps=1)
     assert half.virtual_seconds == pytest.approx(1 + RING)
-    # Latency does not add up, it passes side by side: 3 s.
+    # Each has a latency of its own, 6 hops of 0.5 s: it waits for the one before, as the collectives of one communicator do.
     apart = simulate(BucketedDDP(first=0.25), scenario(last_mile=0.25), steps=1)
-    assert apart.virtual_seconds == pytest.approx(1 + 3 + RING)
-    assert buckets(apart, 0) == {"compute": 1, "latency": 3, "bandwidth": RING}
+    assert apart.virtual_seconds == pytest.approx(1 + 2 * 3 + RING)
+    assert buckets(apart, 0) == {"compute": 1, "latency": 2 * 3, "bandwidth": RING}
     assert apart.schedule.steps == [1, 0]
 
 
@@ -200,17 +199,18 @@ def test_when_all_that_it_carried_is_lost_it_is_done_again_where_it_is_waited_fo
 
 
 def test_two_parts_that_are_lost_together_are_computed_anew_once():
-    # Both parts are in the air from 1 s, with the late rank 1 in them, when rank 0 leaves at 3 s. Rank 1 takes its step once.
-    world = scenario(2, speeds=[1, 9], churn=Scripted({0: [3.0]}), participation=Quorum(0.5))
+    # The first part is in the air from 1 s, with the late rank 1 in it, and the second is to follow, when rank 0 leaves at 2 s.
+    # Rank 1 takes its step once.
+    world = scenario(2, speeds=[1, 9], churn=Scripted({0: [2.0]}), participation=Quorum(0.5))
     timeline = simulate(BucketedDDP(), world, steps=1)
-    assert timeline.virtual_seconds == pytest.approx(12)
-    assert buckets(timeline, 1) == {"discarded": 3, "compute": 9}
+    assert timeline.virtual_seconds == pytest.approx(11)
+    assert buckets(timeline, 1) == {"discarded": 2, "compute": 9}
     assert [timeline.schedule[k].counted.tolist() for k in range(2)] == [[False, True]] * 2
 
 
 def test_a_second_part_that_is_lost_alone_is_computed_anew_too():
-    # The first part, 400 bytes, is in the air from 1 s and takes 0.8 s of its own, 1.6 s beside the second. Rank 0 leaves at
-    # 3 s: the first part carried its work. Rank 1 was late for both, and takes the step for the second.
+    # The first part, 400 bytes, is in the air from 1 s to 1.4 s, the second from then to 5 s. Rank 0 leaves at 3 s: the first
+    # part carried its work. Rank 1 was late for both, and takes the step for the second.
     world = scenario(2, speeds=[1, 9], churn=Scripted({0: [3.0]}), participation=Quorum(0.5))
     timeline = simulate(BucketedDDP(first=0.1), world, steps=1)
     assert timeline.virtual_seconds == pytest.approx(12)
@@ -255,12 +255,12 @@ def test_encoding_comes_before_and_decoding_after():
 
 def test_halves_in_turn():
     timeline = simulate(InTurns(sync_every=2), scenario(), steps=8)
-    # A half takes 3 s alone. The first is sent at 2 s, the second at 4: what takes the first 1 s alone takes it 2, until 6 s.
-    # Steps until 8 s hide what is left of the second, 2 s. The third is sent then, and so on; the last is over at 14 s.
+    # A half takes 3 s. The first is sent at 2 s and there at 5; the second, sent at 4, goes from 5 to 8. Steps from 5 to 7 hide
+    # two of these; the third, sent at 7, goes from 8 to 11, beside steps until 10; the last is over at 14 s.
     assert timeline.schedule.steps == [2, 2, 2, 2]
     assert timeline.round_steps.tolist() == [4, 6, 8]
-    assert timeline.round_end == pytest.approx([6, 8, 14])
-    assert buckets(timeline, 0) == {"compute": 8, "bandwidth": 2 + 0 + 2 + 2}
+    assert timeline.round_end == pytest.approx([5, 8, 14])
+    assert buckets(timeline, 0) == {"compute": 8, "bandwidth": 1 + 1 + 1 + 3}
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def columns(tmp_path_factory):
     devices = ["jitter=none", "catalogue.h100_sxm.efficiency=0.5", "catalogue.h100_sxm.peak=100 TFLOP/s"]
     links = ["network.uplink=1 GB/s", "network.downlink=2 GB/s", "network.last_mile=10 ms", "transport=none", "collective=ring"]
     shape = ["timed_as.layers=2", "timed_as.width=64", "timed_as.vocabulary=256", "timed_as.context=64", "timed_as.heads=2"]
-    return prepared(tmp_path_factory.mktemp("run"), "algorithm=ddp", *devices, *links, *shape).columns()
+    return prepared(tmp_path_factory.mktemp("run"), "algorithm=ddp", "algorithm.buckets=1", *devices, *links, *shape).columns()
 
 
 # The timed shape: (256 + 64) 64 + 2 (12 64^2 + 4 64) + 2 64 = 119,424 parameters; 8 sequences of 64 tokens a step.
@@ -124,6 +124,7 @@ CHANGES = {
     "seed": "seed=1",
     "algorithm": "algorithm=local_sgd",
     "codec": "codec=bf16",
+    "feedback": "feedback=error_feedback",
     "aggregator": "aggregator=median",
     "adversary": "adversary=sign_flip adversary.fraction=0.5",
     "tokens": "data.source_seed=1",

@@ -23,7 +23,7 @@ from bench.network import Transport
 from bench.network.collectives import Butterfly, ParameterServer
 from bench.optimizer import SGD, LearningRateSchedule
 from bench.pace import Workload
-from bench.participation import Backup, Deadline
+from bench.participation import Backup, Deadline, Lossy
 from bench.recovery import FromPeers
 from bench.replicas import Replicas
 from bench.simulator import Simulator
@@ -35,6 +35,17 @@ BUTTERFLY = 6.0  # seconds of the butterfly of 4: as the ring, 2 * 3/4 * 4000 by
 
 def hostile(workers, ranks, **settings):
     return Hostile(np.isin(np.arange(workers), ranks), **settings)
+
+
+def test_a_lost_payload_is_discarded_work_and_takes_the_result_like_the_others():
+    rule = Lossy(0.5)
+    timeline = simulate(LocalSGD(sync_every=1), scenario(participation=rule), steps=3)
+    heard = [rule.heard(0, np.arange(4), index) for index in range(3)]
+    assert 0 < np.sum(heard) < 12
+    np.testing.assert_array_equal([timeline.schedule[index].counted for index in range(3)], heard)
+    assert timeline.virtual_seconds == pytest.approx(3 * (1 + 6.0))  # all are in the ring of 4, 6 s
+    np.testing.assert_allclose(timeline.ledger.seconds["compute"], np.sum(heard, axis=0))
+    np.testing.assert_allclose(timeline.ledger.seconds["discarded"], 3 - np.sum(heard, axis=0))
 
 
 def test_a_butterfly_goes_on_without_who_drops_out():

@@ -10,7 +10,6 @@ from bench.aggregator import Mean
 from bench.churn import AlwaysOn
 from bench.codec import NoCodec
 from bench.devices import Device, Work, fleet
-from bench.events import EventSimulator
 from bench.failures import NoFailures
 from bench.jitter import LogNormal, NoJitter
 from bench.lanes import Lanes
@@ -18,12 +17,13 @@ from bench.model import GPT
 from bench.network import Changes, Paths, Topology, Transport
 from bench.network.collectives import Ring
 from bench.optimizer import SGD, AdamW, LearningRateSchedule
-from bench.pace import Workload
+from bench.pace import Activations, Workload
 from bench.participation import WaitForAll
 from bench.recovery import FromServer
+from bench.replay import Replay
 from bench.replicas import Replicas
+from bench.run import SIMULATORS
 from bench.scenario import Scenario
-from bench.simulator import Simulator
 from bench.split import Uniform
 from bench.trainer import Evaluation, Trainer
 from bench.verification import NoVerification, Recompute
@@ -101,21 +101,52 @@ def scenario(
     )
 
 
-def simulate(algorithm, world, steps, *, codec=None, resident=1.0, limit=1e9, rule=None, hostile=None, **more):
-    """The timeline of an algorithm with P parameters on a world."""
-    workload = Workload(work=lambda sequences: Work(flops=1.0), sequences=1, state_bytes=STATE, resident_bytes=resident)
+def simulate(
+    algorithm,
+    world,
+    steps,
+    *,
+    codec=None,
+    feedback=None,
+    resident=1.0,
+    limit=1e9,
+    rule=None,
+    hostile=None,
+    sequences=1,
+    width=10,
+    **more,
+):
+    """The timeline of an algorithm with P parameters on a world; five tokens of `width` numbers a sequence between layers."""
+    workload = Workload(
+        work=lambda sequences: Work(flops=1.0),
+        sequences=sequences,
+        state_bytes=STATE,
+        resident_bytes=resident,
+        activations=Activations(layers=32, tokens=5, width=width),
+    )
     shadow = Replicas(
         torch.empty((world.workers, P), device="meta"),
         SGD(lr=1.0, momentum=0.0),
         LearningRateSchedule(warmup=0, final=1.0, steps=steps),
     )
-    kind = Simulator if algorithm.lockstep == "all" else EventSimulator
-    simulator = kind(world, workload, codec or NoCodec(), limit, rule=rule, hostile=hostile)
+    simulator = SIMULATORS[algorithm.lockstep](
+        world, workload, codec or NoCodec(), limit, rule=rule, feedback=feedback, hostile=hostile
+    )
     return simulator.run(algorithm, shadow, steps, **more)
 
 
-def small_trainer(corpus, shape, steps, *, evaluation=20, sequences=64, lanes=2, **changes):
+def small_trainer(corpus, shape, steps, **changes):
     """A Trainer of a small shape, AdamW unless `changes` say otherwise, warmed up over 5 of `steps`."""
+    return Trainer(**small_settings(corpus, shape, steps, **changes))
+
+
+def small_replay(corpus, shape, steps, **changes):
+    """A Replay with the settings of `small_trainer`."""
+    return Replay(**small_settings(corpus, shape, steps, **changes))
+
+
+def small_settings(corpus, shape, steps, *, evaluation=20, sequences=64, lanes=2, **changes):
+    """What small_trainer and small_replay are made of."""
     settings = {
         "optimizer": AdamW(lr=3e-3, beta1=0.9, beta2=0.99, eps=1e-8, weight_decay=0.1),
         "lr_schedule": LearningRateSchedule(warmup=5, final=0.1, steps=steps),
@@ -125,5 +156,5 @@ def small_trainer(corpus, shape, steps, *, evaluation=20, sequences=64, lanes=2,
         "seed": 0,
         "stack": 2,
     }
-    evaluate = Evaluation(evaluation, sequences)
-    return Trainer(model=GPT(shape), corpus=corpus, evaluation=evaluate, lanes=Lanes(lanes), **(settings | changes))
+    learning = {"model": GPT(shape), "corpus": corpus, "evaluation": Evaluation(evaluation, sequences), "lanes": Lanes(lanes)}
+    return settings | learning | changes

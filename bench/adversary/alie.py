@@ -14,6 +14,8 @@ class ALittleIsEnough(BadActors):
     Without a `z` it is the paper's, the most that hides m bad among n: see `hidden`.
     """
 
+    sees_others = True
+
     def __init__(self, *, fraction: float, start: int, z: float | None = None) -> None:
         super().__init__(fraction=fraction, start=start)
         if z is not None and not isfinite(z):

@@ -20,6 +20,8 @@ class Adversary(Protocol):
     """False if they do no work for what they send, so that their compute takes no time."""
     flips_labels: bool
     """True if they train on wrong targets: t becomes V - 1 - t."""
+    sees_others: bool
+    """True if what they send is made of the payloads that others send at the same time."""
 
     def members(self, seed: int, workers: int) -> NDArray[np.bool_]:
         """Who is bad, (W,): the same workers all through a run, drawn from its seed."""
@@ -29,8 +31,8 @@ class Adversary(Protocol):
         """What the n workers that count really send, (n, P); `payloads` is left as it is.
 
         `payloads`, (n, P), is what they should send and `bad`, (n,), marks those that are bad, at least one. `last` is the
-        last aggregate of payloads of this size that has arrived, (1, P), or None. `draw` names the run and the reduction:
-        what is random is drawn from streams of that seed.
+        last aggregate of payloads of this size that has arrived, (1, P), or that each of the m bad ones got, (m, P), or None.
+        `draw` names the run and the reduction: what is random is drawn from streams of that seed.
         """
         ...
 
@@ -40,6 +42,7 @@ class BadActors:
 
     computes = True
     flips_labels = False
+    sees_others = False
 
     def __init__(self, *, fraction: float, start: int) -> None:
         if not 0 <= fraction < 1:

@@ -12,6 +12,8 @@ class InnerProductManipulation(BadActors):
     for a central payload in noise finds it.
     """
 
+    sees_others = True
+
     def __init__(self, *, fraction: float, start: int, epsilon: float) -> None:
         super().__init__(fraction=fraction, start=start)
         check_finite(epsilon=epsilon)

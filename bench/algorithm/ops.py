@@ -39,6 +39,36 @@ class Backward:
     part: Part | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """One step of a model that is cut into `stages`, which the workers are dealt to. Answers what Backward does.
+
+    The batches of `stages` workers go through as `microbatches`: forward through all stages, then back. Activations, and their
+    gradients, travel in `activation_bits` a number: 32 as they are, 16 as bfloat16, 8 as whole multiples of a 127th of the
+    largest of their token. `schedule` says who does what when. gpipe: worker r of W is stage r // (W / stages) of a pipeline
+    whose stages each go forward with all microbatches, then backward. 1f1b: as soon as it can, each goes backward with one
+    before it goes forward with the next. routed: any peer of the next stage takes a microbatch, in proportion to its speed, and
+    each does what comes first, backward before forward; every `rebalance_every` seconds a peer may move to a slower stage.
+    """
+
+    stages: int
+    microbatches: int
+    activation_bits: int
+    schedule: str
+    rebalance_every: float = float("inf")
+
+    def __post_init__(self) -> None:
+        for name in ("stages", "microbatches"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        if self.activation_bits not in (8, 16, 32):
+            raise ValueError(f"activation_bits must be 8, 16 or 32, got {self.activation_bits}")
+        if self.schedule not in ("gpipe", "1f1b", "routed"):
+            raise ValueError(f"schedule must be gpipe, 1f1b or routed, got '{self.schedule}'")
+        if not self.rebalance_every > 0:
+            raise ValueError(f"rebalance_every must be above 0 s, got {self.rebalance_every:g}")
+
+
 @dataclass(frozen=True)
 class AllReduce:
     """Every worker sends `payload`, (W, n) or (1, n), and gets the aggregate of those that counted. Answers (1, n).
@@ -164,17 +194,17 @@ class Wait:
     handle: Handle
 
 
-Operation = Train | Forward | Backward | Transport | Receive | Start | Wait
+Operation = Train | Forward | Backward | Pipeline | Transport | Receive | Start | Wait
 Program = Generator[Operation, Any, None]
 
 
 class Algorithm:
     """Settings, checked by the constructor, and programs that keep their state in their own locals."""
 
-    lockstep: Literal["all", "groups", "none"] = "all"
+    lockstep: Literal["all", "groups", "none", "stages"] = "all"
     """Who moves in step. all: one program drives all workers, and each of its operations is of all of them. groups: one program
     drives all, but a worker waits only for those whom it exchanges something with. none: each worker has a program of its own,
-    and whatever servers there are."""
+    and whatever servers there are. stages: one program drives all, each of which has a stage of the model."""
 
     identical_replicas = False
     """True if all replicas are equal whenever a step begins: one copy then stands for all of them, exactly."""

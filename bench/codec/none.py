@@ -2,14 +2,17 @@
 
 from torch import Tensor
 
+from bench.codec.base import Codec
+from bench.replicas.layout import Layout
 
-class NoCodec:
+
+class NoCodec(Codec):
     """The payload as it is."""
 
     exact = True
 
-    def encode(self, payload: Tensor) -> tuple[Tensor, ...]:
+    def encode(self, payload: Tensor, draw: int, layout: Layout) -> tuple[Tensor, ...]:
         return (payload,)
 
-    def decode(self, encoded: tuple[Tensor, ...]) -> Tensor:
+    def decode(self, encoded: tuple[Tensor, ...], draw: int, layout: Layout) -> Tensor:
         return encoded[0]

@@ -73,7 +73,8 @@ class Errands:
         server = self._servers[operation.server]
         self._order.append(Kind.TAKEN, node.number, errand.number)
         server.answered[node.number] = server.taken_in
-        errand.answer = server.published if operation.part is None else operation.part.of(server.published)
+        part, published = operation.part, server.published
+        errand.answer = published if part is None else part.of(published)
         self._transfer(errand, server.host, node.host, errand.answer.nbytes)
 
     def _arrived(self, errand: Errand) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from bench.aggregation import Aggregation
 from bench.events.agenda import Entry
 from bench.events.meetings import Host, Ints, Marks
+from bench.events.messages import Weight
 from bench.events.nodes import Work
 from bench.events.testbed import Testbed
 from bench.events.unrolled import Begin
@@ -19,7 +20,8 @@ KNOWN = 256
 class Gathering:
     """One reduction of a group: it begins when all of it that are there have come, and is over for all at once.
 
-    Who drops out makes the others begin it anew where their collective cannot go on without it, as in lockstep.
+    It waits for those before it that have a member in common with it: they have the same connections. Who drops out makes the
+    others begin it anew where their collective cannot go on without it, as in lockstep.
     """
 
     def __init__(self, begin: Begin, expected: set[int], plans: "Plans", host: Host) -> None:
@@ -29,14 +31,19 @@ class Gathering:
         self._entry: Entry | None = None  # of the phase under way
         self._phases: Plan = ()  # that follow
         self._needs: set[int] = set()
-        self._begun = self._tried = self._over = np.nan  # virtual seconds
-        self._latency = self._arithmetic = 0.0  # seconds
+        self._begun = self._cleared = self._tried = self._over = np.nan  # virtual seconds
+        self._latency = self._recoding = self._arithmetic = 0.0  # seconds
         self.waiting: list[int] = []  # ranks that ask for its end
 
     @property
     def closed(self) -> bool:
         """Whether it is over, or nobody is in it any longer."""
         return not (np.isnan(self._over) and (self.expected or self._arrived))
+
+    @property
+    def members(self) -> set[int]:
+        """Those that have come, and are in it still."""
+        return set(self._arrived)
 
     @property
     def counted(self) -> list[int]:
@@ -48,17 +55,21 @@ class Gathering:
 
     def payloads(self, rank: int) -> int:
         """How many payloads `rank` decodes of it."""
-        return 1
+        coding = self._begin.weight.coding
+        return 0 if coding is None else self._plans.aggregation.decoded(self._begin.word, len(self._arrived), coding)
 
     def marks(self, rank: int) -> Marks:
         if np.isnan(self._over):
             return ()
         flows = self._tried + self._latency
+        coded = flows + self._recoding
         return (
             ("straggler_wait", self._begun),
+            ("bandwidth", self._cleared),
             ("discarded", self._tried),
             ("latency", flows),
-            ("aggregation", flows + self._arithmetic),
+            ("codec", coded),
+            ("aggregation", coded + self._arithmetic),
             ("bandwidth", self._over),
         )
 
@@ -77,10 +88,11 @@ class Gathering:
         gone = [rank for rank in ranks if self._arrived.pop(rank, None) is not None]
         agenda, entry = self._plans.testbed.agenda, self._entry
         if entry is None:
-            if self._arrived and not self.expected:
+            if self._arrived and not self.expected and np.isnan(self._begun):
                 self._start()
         elif not self._arrived:
             agenda.cancel(entry)
+            self._plans.over(self)
         elif self._needs & ranks:
             agenda.cancel(entry)
             self._try()
@@ -92,19 +104,27 @@ class Gathering:
 
     def _start(self) -> None:
         self._begun = self._plans.testbed.now
+        self._plans.enter(self)
+
+    def fly(self) -> None:
+        """Nothing is in the way any longer."""
+        self._cleared = self._plans.testbed.now
         self._try()
 
     def _try(self) -> None:
         """All that are there begin, or begin anew."""
         begin, aggregation = self._begin, self._plans.aggregation
         members = np.array(sorted(self._arrived))
-        phases = self._plans.plan(begin.word, members, begin.weight.wire_bytes)
+        coding = begin.weight.coding
+        phases = self._plans.plan(begin.word, members, begin.weight)
+        recoding = aggregation.recoding(begin.word, members, coding)
         arithmetic = aggregation.arithmetic(begin.word, members, begin.payload_bytes)
         self._tried = self._plans.testbed.now
         self._latency = sum(phase.latency for phase in phases)
+        self._recoding = sum(phase.latency for phase in recoding)
         self._arithmetic = sum(phase.latency for phase in arithmetic)
-        self._phases = phases + arithmetic
-        self._needs = set(aggregation.needs(members).tolist())
+        self._phases = phases + recoding + arithmetic
+        self._needs = set(aggregation.needs(members, coding).tolist())
         self._next_phase()
 
     def _next_phase(self) -> None:
@@ -113,28 +133,57 @@ class Gathering:
             self._entry = self._plans.testbed.agenda.send(phase, min(self._arrived), self._next_phase)
             return
         self._over = self._plans.testbed.now
+        self._plans.over(self)
         ranks = sorted(self._arrived)
         self._host.carried(self._begin, np.array(ranks), [self._arrived[rank] for rank in ranks])
         self._host.over(self._begin, self, sorted(self.waiting))
 
 
 class Plans:
-    """Reductions on the links as they are."""
+    """Reductions on the links as they are, and which of them wait for which."""
 
     def __init__(self, testbed: Testbed, aggregation: Aggregation) -> None:
         self.testbed, self.aggregation = testbed, aggregation
         self._capacity = testbed.roster.fluid.capacity
-        self._known: OrderedDict[tuple[str, float, bytes], Plan] = OrderedDict()
+        self._known: OrderedDict[tuple[str, Weight, bytes], Plan] = OrderedDict()
+        self._flying: list[Gathering] = []
+        self._waiting: list[Gathering] = []
 
-    def plan(self, word: str, members: Ints, nbytes: float) -> Plan:
-        """Its activities among `members`, (n,)."""
+    def enter(self, gathering: Gathering) -> None:
+        """All of a gathering have come: it begins now, or when those before it that have a member of it are over."""
+        self._waiting.append(gathering)
+        self._next()
+
+    def over(self, gathering: Gathering) -> None:
+        """A gathering is over, or lost."""
+        self._flying.remove(gathering)
+        self._next()
+
+    def _next(self) -> None:
+        while (gathering := self._unhindered()) is not None:
+            self._waiting.remove(gathering)
+            self._flying.append(gathering)
+            gathering.fly()  # which may be over at once, and lets others enter
+
+    def _unhindered(self) -> Gathering | None:
+        """The first that waits for nobody."""
+        self._waiting = [gathering for gathering in self._waiting if not gathering.closed]
+        taken = set[int]().union(*(gathering.members for gathering in self._flying))
+        for gathering in self._waiting:
+            if taken.isdisjoint(gathering.members):
+                return gathering
+            taken |= gathering.members
+        return None
+
+    def plan(self, word: str, members: Ints, weight: Weight) -> Plan:
+        """Its activities among `members`, (n,), each with a payload of that `weight`."""
         capacity = self.testbed.roster.fluid.capacity
         if capacity is not self._capacity:
             self._known.clear()
             self._capacity = capacity
-        key = word, nbytes, members.tobytes()
+        key = word, weight, members.tobytes()
         if key not in self._known:
-            self._known[key] = self.aggregation.plan(word, members, nbytes, capacity)
+            self._known[key] = self.aggregation.plan(word, members, weight.wire_bytes, capacity, weight.coding)
             if len(self._known) > KNOWN:
                 self._known.popitem(last=False)
         return self._known[key]

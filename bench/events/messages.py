@@ -4,13 +4,13 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from bench.codec import Codec
+from bench.codings import Codings
 from bench.network import Paths, Transfer
-from bench.network.collectives import exchange
-from bench.replicas import Part
+from bench.network.collectives import beside, exchange
+from bench.pace import Coding
+from bench.replicas import Layout, Part
 
 KNOWN = 20_000
 """Messages that are kept in mind, about 1 kB each."""
@@ -21,33 +21,28 @@ class Weight:
     """A payload on the wire."""
 
     wire_bytes: int
-    codec_bytes: int  # through a device's memory to encode, and again to decode
+    coding: Coding | None  # None where it travels as it is
 
 
 class Messages:
-    """The messages between hosts of a network. A host reaches itself at once."""
+    """The messages between hosts of a network.
 
-    def __init__(self, paths: Paths, codec: Codec) -> None:
-        self._paths, self._codec = paths, codec
-        self._weights: dict[tuple[torch.Size, Part | None], Weight] = {}
+    One from a host to itself is between a worker and a server beside it, on the same lines: it goes out by one and comes in by
+    the other, like those of workers elsewhere. A worker next to the server is no faster for it.
+    """
+
+    def __init__(self, paths: Paths, codings: Codings) -> None:
+        self._paths, self._codings = paths, codings
         self._known: OrderedDict[tuple[int, int, float], Transfer] = OrderedDict()
         self._latency: dict[tuple[int, int], float] = {}
 
-    def weight(self, row: Tensor, part: Part | None = None, encoded: bool = True) -> Weight:
-        """What one worker's payload, (1, n), weighs, of these columns of the parameters or of all."""
-        if not encoded or self._codec.exact:
-            return Weight(row.nbytes, 0)
-        key = row.shape, part
-        if key not in self._weights:
-            wire_bytes = sum(tensor.nbytes for tensor in self._codec.encode(row))
-            # A codec that changes anything reads one form and writes the other.
-            self._weights[key] = Weight(wire_bytes, row.nbytes + wire_bytes)
-        return self._weights[key]
+    def weight(self, row: Tensor, part: Part | None, layout: Layout, encoded: bool = True) -> Weight:
+        """What one worker's payload, (1, n), weighs, about `part` of a model of that `layout`, or about all of it."""
+        coding = self._codings.of(row, part, layout) if encoded else None
+        return Weight(row.nbytes if coding is None else coding.wire_bytes, coding)
 
     def latency(self, source: int, target: int) -> float:
         """Seconds until a message without bytes is there."""
-        if source == target:
-            return 0.0
         if (source, target) not in self._latency:
             self._latency[source, target] = float(self._paths.latency(np.array([source]), np.array([target]))[0])
         return self._latency[source, target]
@@ -57,7 +52,7 @@ class Messages:
         key = source, target, nbytes
         if key not in self._known:
             if source == target:
-                self._known[key] = Transfer(0.0, np.array([], np.int64), np.array([]), 0.0)
+                self._known[key] = beside(self._paths, source, nbytes)
             else:
                 [self._known[key]] = exchange(self._paths, np.array([source]), np.array([target]), nbytes)
             if len(self._known) > KNOWN:

@@ -81,7 +81,7 @@ class Worker(Node):
 class Server(Node):
     """One that takes in what is pushed to it, in the order in which it arrives."""
 
-    place: int = field(kw_only=True)  # among the servers
+    index: int = field(kw_only=True)  # of the servers
     published: Tensor = field(kw_only=True)  # (1, P)
     receiving: bool = False
     inbox: deque[Errand] = field(default_factory=deque)
@@ -92,9 +92,9 @@ class Server(Node):
         """The first that has arrived."""
         errand = self.inbox.popleft()
         push, sender = errand.operation, errand.node.number
-        server = errand.node.place if isinstance(errand.node, Server) else None
         assert isinstance(push, Push)
         staleness = self.taken_in - self.answered.get(sender, 0)
         self.taken_in += 1
         self.work.steps += errand.work.steps
+        server = errand.node.index if isinstance(errand.node, Server) else None
         return Arrival(push.payload, push.part, sender, errand.work.steps, staleness, server)

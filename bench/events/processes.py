@@ -24,11 +24,14 @@ from bench.errors import SkipError
 from bench.events.errands import Errands
 from bench.events.nodes import Errand, Message, Node, Server, Work, Worker
 from bench.events.testbed import Testbed
-from bench.lockstep import Compute, Step
+from bench.lockstep import Step
 from bench.replicas import Replicas
 from bench.roster import Ints
 from bench.schedule import Kind, Order
 from bench.simulator import FORWARD
+
+OwnWork = Train | Forward | Backward
+"""What a worker computes by itself."""
 
 
 class Processes:
@@ -53,7 +56,7 @@ class Processes:
         self._workers: dict[int, Worker] = {}  # that are there, by rank
         initial = replicas.params[:1].clone()  # (1, P)
         self._servers = [
-            Server(workers + number, host, algorithm.server(number, initial), place=number, published=initial)
+            Server(workers + number, host, algorithm.server(number, initial), index=number, published=initial)
             for number, host in enumerate(algorithm.servers(workers))
         ]
 
@@ -123,7 +126,7 @@ class Processes:
                     who = "worker" if isinstance(node, Worker) else "server"
                     raise ValueError(f"the program of one {who} must not yield {operation!r}")
 
-    def _compute(self, worker: Worker, operation: Compute) -> None:
+    def _compute(self, worker: Worker, operation: OwnWork) -> None:
         """A worker is busy with part of a step, one step or several."""
         testbed, rank = self._testbed, worker.number
         opens, local = worker.step.begins(operation), 1
@@ -142,7 +145,7 @@ class Processes:
         then = partial(self._computed, worker, operation, worker.next_number(), 0 if worker.step.is_open else local)
         worker.busy = testbed.agenda.at(testbed.now + seconds, rank, then)
 
-    def _computed(self, worker: Worker, operation: Compute, number: int, local: int) -> None:
+    def _computed(self, worker: Worker, operation: OwnWork, number: int, local: int) -> None:
         now, params = self._testbed.now, worker.replica.params
         worker.work.steps += local
         worker.work.compute += now - worker.since
@@ -163,10 +166,10 @@ class Processes:
         node.errands[errand.number] = errand
         if isinstance(operation, Push):
             errand.work = node.load()
-            weight = testbed.messages.weight(operation.payload, operation.part, operation.encoded)
+            weight = testbed.messages.weight(operation.payload, operation.part, self._replicas.layout, operation.encoded)
             errand.nbytes = weight.wire_bytes
-            if weight.codec_bytes and isinstance(node, Worker):
-                encoded = testbed.now + testbed.codec_seconds(node.number, weight.codec_bytes)
+            if weight.coding and isinstance(node, Worker):
+                encoded = testbed.now + testbed.codec_seconds(node.number, weight.coding.first)
                 node.busy = testbed.agenda.at(encoded, node.number, partial(self._encoded, errand, handle))
                 return False
         self._depart(errand, handle)

@@ -65,7 +65,6 @@ class Rendezvous:
                 self._progress(testbed.round_steps[-1] if testbed.round_steps else 0)
         for steps in self._rounds[len(testbed.round_end) :]:
             testbed.end_round(steps)
-        testbed.round_end[-1] = testbed.now  # what was left in the air belongs to the last round
         for walker in self._walkers.values():
             ledger, rank = testbed.ledger, walker.rank
             ledger.charge("straggler_wait", rank, testbed.now - walker.since)
@@ -138,7 +137,8 @@ class Rendezvous:
             others = (other.rank for other in self._walkers.values() if other.first <= index)
             meeting = self._operations.come(index, walker.rank, others)
         if meeting is not None:
-            seconds = self._testbed.codec_seconds(walker.rank, begin.weight.codec_bytes)
+            coding = begin.weight.coding
+            seconds = self._testbed.codec_seconds(walker.rank, coding.first) if coding else 0.0
             if not self._goes_on_after(walker, seconds, "codec", partial(self._come, index=index, meeting=meeting)):
                 return False
             self._arrive(walker, index, meeting)
@@ -165,8 +165,9 @@ class Rendezvous:
             meeting.waiting.append(walker.rank)
             return False
         walker.met.pop(item.index, None)
-        codec_bytes = self._operations.begins[item.index].weight.codec_bytes
-        seconds = self._testbed.codec_seconds(walker.rank, codec_bytes) * meeting.payloads(walker.rank)
+        coding = self._operations.begins[item.index].weight.coding
+        load = coding.decode * meeting.payloads(walker.rank) if coding else None
+        seconds = self._testbed.codec_seconds(walker.rank, load) if load else 0.0
         return self._goes_on_after(walker, seconds, "codec", self._next)
 
     def _goes_on_after(self, walker: Walker, seconds: float, bucket: str, then: Callable[[Walker], None]) -> bool:

@@ -7,12 +7,14 @@ import numpy as np
 from bench.aggregation import Aggregation, Rule
 from bench.algorithm import Algorithm
 from bench.codec import Codec
+from bench.codings import Codings
 from bench.errors import SkipError
 from bench.events.processes import Processes
 from bench.events.rendezvous import Rendezvous
 from bench.events.testbed import Testbed
 from bench.events.unrolled import unrolled
 from bench.failures import NoFailures
+from bench.feedback import Feedback
 from bench.pace import Workload
 from bench.participation import WaitForAll
 from bench.replicas import Replicas
@@ -35,9 +37,10 @@ class EventSimulator:
         max_virtual: float,
         *,
         rule: Rule | None = None,
+        feedback: Feedback | None = None,
         hostile: Hostile | None = None,
     ) -> None:
-        self._testbed = Testbed(scenario, workload, codec, max_virtual, hostile)
+        self._testbed = Testbed(scenario, workload, Codings(codec, feedback), max_virtual, hostile)
         self._rule = rule
         self.step_seconds = self._testbed.pace.step_seconds  # (W,)
 
@@ -73,11 +76,12 @@ class EventSimulator:
         scenario, roster = self._testbed.scenario, self._testbed.roster
         if not isinstance(scenario.participation, WaitForAll):
             raise SkipError("workers that do not move in step wait for all whom they meet: this participation leaves some out")
-        if not isinstance(scenario.failures, NoFailures):
-            raise SkipError("these failures stop all of a cluster at the end of a round, and its workers do not move in step")
+        stays = not np.isfinite(roster.until).any() and bool(roster.active.all())
+        if not isinstance(scenario.failures, NoFailures) and not stays:
+            raise SkipError("failures stop all clocks of workers that do not move in step, and this churn has some of its own")
         if scenario.verification.share:
             raise SkipError("verification checks the last reduction of all workers, and these do not move in step")
         if algorithm.lockstep == "none" and self._rule is not None and not self._rule.linear:
             raise SkipError("this aggregator needs several payloads at a time, and here each arrives by itself")
-        if algorithm.needs_everybody and (np.isfinite(roster.until).any() or not roster.active.all()):
+        if algorithm.needs_everybody and not stays:
             raise SkipError("each worker holds what the others cannot go on without, and this churn drops some")

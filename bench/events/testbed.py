@@ -2,14 +2,16 @@
 
 import numpy as np
 
-from bench.codec import Codec
+from bench.codings import Codings
+from bench.errors import VirtualTimeout
 from bench.events.agenda import Agenda
 from bench.events.messages import Messages
-from bench.pace import Amount, Pace, Workload
+from bench.pace import Amount, Load, Pace, Workload
 from bench.roster import Ints, Roster
 from bench.scenario import Scenario
 from bench.schedule import Order, Schedule
 from bench.timeline import Floats, Ledger, Timeline
+from bench.units import seconds_text
 from bench.verification import Hostile
 
 
@@ -17,7 +19,7 @@ class Testbed:
     """What the interpreters of such programs share. Raises FitError where the workload does not fit a device."""
 
     def __init__(
-        self, scenario: Scenario, workload: Workload, codec: Codec, max_virtual: float, hostile: Hostile | None
+        self, scenario: Scenario, workload: Workload, codings: Codings, max_virtual: float, hostile: Hostile | None
     ) -> None:
         workers, seed = scenario.workers, scenario.seed
         self.scenario, self.workers = scenario, workers
@@ -33,8 +35,11 @@ class Testbed:
             seed=seed,
         )
         self.agenda = Agenda(self.roster, max_virtual)
-        self.messages = Messages(scenario.paths, codec)
+        self.messages = Messages(scenario.paths, codings)
         self.round_end, self.round_steps = list[float](), list[int]()
+        self._interruptions = scenario.failures.interruptions(seed, workers)
+        self._stood_still, self._round_begin, self._failures = 0.0, 0.0, 0
+        self._max_virtual = max_virtual
         self._counted_steps = self._counted_sequences = 0
         self._hostile = hostile
         self._ranks = np.arange(workers)
@@ -56,10 +61,9 @@ class Testbed:
         """Seconds in which `rank` takes `local` steps from now on; `draw` numbers its drawings of the jitter."""
         return float(self.pace.compute(self._ranks[rank : rank + 1], local, self.now, draw)[0])
 
-    def codec_seconds(self, rank: int, nbytes: int) -> float:
-        """Seconds in which `rank` passes so many bytes through its memory to encode or decode them."""
-        seconds = self.pace.code(self._ranks[rank : rank + 1], nbytes)
-        return 0.0 if seconds is None else float(seconds[0])
+    def codec_seconds(self, rank: int, load: Load) -> float:
+        """Seconds in which `rank` encodes or decodes what asks that `load` of its device."""
+        return float(self.pace.code(self._ranks[rank : rank + 1], load)[0])
 
     def count(self, ranks: Ints, local: Amount, compute: Floats | float, step: int) -> None:
         """Work of `ranks`, (n,), up to the program step `step` entered the model, or their attacks did.
@@ -78,18 +82,36 @@ class Testbed:
         self._counted_sequences += sequences
 
     def end_round(self, steps: int) -> None:
-        """So many program steps are done now."""
-        self.round_end.append(self.now)
+        """So many program steps are done now.
+
+        A cluster's failures make all of it stand still then, clocks and links included: the second `now` does not know of it,
+        those of the timeline do.
+        """
+        end = self.now + self._stood_still
+        pause = self._interruptions.after(self._round_begin, end) if self._interruptions else None
+        if pause is not None:
+            for bucket in ("checkpoint", "discarded", "recovering"):
+                self.ledger.charge(bucket, self._ranks, getattr(pause, bucket))
+            self._stood_still += pause.seconds
+            self._failures += pause.failures
+            end += pause.seconds
+            if end >= self._max_virtual:
+                limit = seconds_text(self._max_virtual)
+                raise VirtualTimeout(f"after {len(self.round_end)} rounds the virtual clock passed max_virtual = {limit}")
+        self._round_begin = end
+        self.round_end.append(end)
         self.round_steps.append(steps)
 
     def timeline(self, schedule: Schedule | Order, staleness: list[int]) -> Timeline:
         """The timeline of a run that ends now, whose workers' ledgers are complete but for the absent."""
         roster, workers = self.roster, self.workers
         roster.settle()
-        self.ledger.check(roster.now)
+        seconds = roster.now + self._stood_still
+        self.ledger.check(seconds)
+        self.round_end[-1] = seconds  # what was left in the air belongs to the last round
         carried: Floats = roster.carried
         return Timeline(
-            virtual_seconds=roster.now,
+            virtual_seconds=seconds,
             round_end=np.array(self.round_end),
             round_steps=np.array(self.round_steps),
             counted_steps=self._counted_steps,
@@ -97,7 +119,7 @@ class Testbed:
             sent=carried[:workers],
             received=carried[workers : 2 * workers],
             drops=roster.drops,
-            failures=0,
+            failures=self._failures,
             banned=0,
             ledger=self.ledger,
             schedule=schedule,

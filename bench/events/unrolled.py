@@ -6,7 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from bench.aggregation import Rule
-from bench.algorithm import Algorithm, AllGather, AllReduce, Backward, Exchange, Forward, ReduceScatter, Train
+from bench.algorithm import Algorithm, AllGather, AllReduce, Backward, Exchange, Forward, Pipeline, ReduceScatter, Train
 from bench.errors import SkipError
 from bench.events.messages import Messages, Weight
 from bench.lockstep import Compute, Shared, play
@@ -89,6 +89,8 @@ class Unrolled:
 
     def compute(self, operation: Compute, opens: bool) -> Tensor | None:
         segment, params = self._segment, self.replicas.params
+        if isinstance(operation, Pipeline):
+            raise ValueError("workers that form groups must not yield Pipeline; set lockstep = 'stages'")
         part = None if isinstance(operation, Train) else operation.part
         forward = isinstance(operation, Forward)
         if opens:
@@ -128,7 +130,7 @@ class Unrolled:
             local=segment.local,
             step=self._steps,
             word="exchange" if isinstance(operation, Exchange) else WORDS[type(operation)],
-            weight=self.messages.weight(row, part, encoded),
+            weight=self.messages.weight(row, part, self.replicas.layout, encoded),
             payload_bytes=row.nbytes,
             groups=groups,
             edges=edges,

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bench.model.boundaries import Boundaries
 from bench.model.linear import linear
 from bench.model.shape import Shape
 from bench.seeds import stream
@@ -42,10 +43,17 @@ class GPT:
         parts = flat.split(sizes, dim=1)
         return {name: part.unflatten(1, size) for (name, size), part in zip(self.tensors.items(), parts, strict=True)}
 
-    def losses(self, params: dict[str, Tensor], tokens: Tensor, targets: Tensor | None = None) -> Tensor:
+    def losses(
+        self,
+        params: dict[str, Tensor],
+        tokens: Tensor,
+        targets: Tensor | None = None,
+        boundaries: Boundaries | None = None,
+    ) -> Tensor:
         """Mean cross-entropy of each replica, (R,), in nats a token; `tokens` is (R, B, T+1).
 
-        What is to be predicted is the token that follows, or `targets`, (R, B, T), where they are given.
+        What is to be predicted is the token that follows, or `targets`, (R, B, T), where they are given. With `boundaries`,
+        activations lose something on their way from stage to stage.
         """
         R, B, T = tokens.shape[0], tokens.shape[1], tokens.shape[2] - 1
         D, V = self.shape.width, self.shape.vocabulary
@@ -53,6 +61,7 @@ class GPT:
         token = F.embedding(tokens[:, :, :-1] + offset, params["token"].reshape(R * V, D))  # (R, B, T, D)
         x = (token + params["position"][:, None, :T]).view(R, B * T, D)
         for layer in range(self.shape.layers):
+            x = x if boundaries is None else boundaries.cross(layer, x)
             x = x + self._attention(params, f"{layer}.attention", x, B)
             hidden = linear(_norm(x, params[f"{layer}.mlp.norm"]), params[f"{layer}.mlp.in"])
             x = x + linear(F.gelu(hidden), params[f"{layer}.mlp.out"])

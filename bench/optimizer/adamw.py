@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.optim.adamw import adamw
 
-from bench.optimizer.base import State, check_positive, check_share
+from bench.optimizer.base import Shapes, State, check_positive, check_share
 
 
 class AdamW:
@@ -17,11 +17,11 @@ class AdamW:
             raise ValueError(f"weight_decay must be >= 0, got {weight_decay:g}")
         self.lr, self.beta1, self.beta2, self.eps, self.weight_decay = lr, beta1, beta2, eps, weight_decay
 
-    def state(self, params: Tensor) -> State:
+    def state(self, params: Tensor, shapes: Shapes) -> State:
         count = torch.zeros(len(params), dtype=torch.float32, device=params.device)
         return {"mean": torch.zeros_like(params), "square": torch.zeros_like(params), "count": count}
 
-    def step(self, params: Tensor, gradient: Tensor, state: State, lr_scale: float) -> None:
+    def step(self, params: Tensor, gradient: Tensor, state: State, lr_scale: float, shapes: Shapes) -> None:
         adamw(
             list(params),
             list(gradient),

@@ -1,6 +1,7 @@
 """What every inner optimizer offers, and the learning-rate schedule that they share."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,15 +10,18 @@ from torch import Tensor
 State = dict[str, Tensor]
 """Tensors with a row for each replica."""
 
+Shapes = Mapping[str, tuple[int, ...]]
+"""The names and shapes of a model's tensors, in the order in which they lie in a row of its parameters."""
+
 
 class Optimizer(Protocol):
     """An inner optimizer: settings only; its state is held by the replicas."""
 
-    def state(self, params: Tensor) -> State:
-        """The state of fresh replicas with `params`, (R, P)."""
+    def state(self, params: Tensor, shapes: Shapes) -> State:
+        """The state of fresh replicas with `params`, (R, P), that hold tensors of these `shapes`: all zeros."""
         ...
 
-    def step(self, params: Tensor, gradient: Tensor, state: State, lr_scale: float) -> None:
+    def step(self, params: Tensor, gradient: Tensor, state: State, lr_scale: float, shapes: Shapes) -> None:
         """One step of n replicas in place: params, gradient and state have n rows each."""
         ...
 
@@ -37,10 +41,10 @@ class LearningRateSchedule:
             raise ValueError(f"final must be in [0, 1], got {self.final:g}")
 
     def scale(self, step: float) -> float:
-        """The factor on the peak learning rate at the 0-based program step `step`, which may lie between two."""
-        if step < self.warmup:
+        """The factor on the peak learning rate at the 0-based program step `step`, which may lie between two, or before 0."""
+        if self.warmup and step < self.warmup:
             return min(1.0, (step + 1) / self.warmup)
-        done = min(1.0, (step - self.warmup) / max(1, self.steps - self.warmup))
+        done = min(1.0, max(0.0, step - self.warmup) / max(1, self.steps - self.warmup))
         return self.final + (1 - self.final) * 0.5 * (1 + math.cos(math.pi * done))
 
 

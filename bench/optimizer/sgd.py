@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from bench.optimizer.base import State, check_positive, check_share
+from bench.optimizer.base import Shapes, State, check_positive, check_share
 
 
 class SGD:
@@ -14,10 +14,10 @@ class SGD:
         check_share(momentum=momentum)
         self.lr, self.momentum = lr, momentum
 
-    def state(self, params: Tensor) -> State:
+    def state(self, params: Tensor, shapes: Shapes) -> State:
         return {"velocity": torch.zeros_like(params)} if self.momentum else {}
 
-    def step(self, params: Tensor, gradient: Tensor, state: State, lr_scale: float) -> None:
+    def step(self, params: Tensor, gradient: Tensor, state: State, lr_scale: float, shapes: Shapes) -> None:
         if self.momentum:
             gradient = state["velocity"].mul_(self.momentum).add_(gradient)
         params.add_(gradient, alpha=-self.lr * lr_scale)

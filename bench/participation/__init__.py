@@ -1,5 +1,5 @@
 """Whom a reduction waits for. NumPy only; knows no learning."""
 
-from bench.participation.rules import Backup, Deadline, Participation, Quorum, WaitForAll
+from bench.participation.rules import Backup, Deadline, Lossy, Participation, Quorum, WaitForAll
 
-__all__ = ["Backup", "Deadline", "Participation", "Quorum", "WaitForAll"]
+__all__ = ["Backup", "Deadline", "Lossy", "Participation", "Quorum", "WaitForAll"]

@@ -1,6 +1,7 @@
 """Rules for when a reduction begins: with everybody, with enough, or on time.
 
-Who is not ready by then is late: its work of this round is discarded, and it takes the result like everybody else.
+Who is not ready by then is late, and what of others is lost does not count: that work of the round is discarded, and they take
+the result like everybody else.
 """
 
 import math
@@ -10,9 +11,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.seeds import uniforms
 from bench.units import Seconds
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 
 class Participation(Protocol):
@@ -26,9 +30,20 @@ class Participation(Protocol):
         """
         ...
 
+    def heard(self, seed: int, ranks: Ints, index: int) -> Mask | None:
+        """Of whose work of `ranks`, (n,), the reduction `index` may carry, (n,); at least of one; None: of everybody's."""
+        ...
+
+
+class Everybody:
+    """Nothing of anybody is lost."""
+
+    def heard(self, seed: int, ranks: Ints, index: int) -> Mask | None:
+        return None
+
 
 @dataclass(frozen=True)
-class WaitForAll:
+class WaitForAll(Everybody):
     """Begin when the last one is ready. One that will drop out is waited for until it does: nobody can know before."""
 
     def begin(self, ready: Floats, until: Floats, round_start: float) -> float:
@@ -36,7 +51,28 @@ class WaitForAll:
 
 
 @dataclass(frozen=True)
-class Quorum:
+class Lossy:
+    """As WaitForAll, but each worker's payload is lost with `probability`, and not waited for; one of them never is.
+
+    As the outer gradients are that DiLoCo's paper drops (arXiv:2311.08105, 3.3), but that who was not heard takes the result.
+    """
+
+    probability: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.probability < 1:
+            raise ValueError(f"probability must be in [0, 1), got {self.probability:g}")
+
+    def begin(self, ready: Floats, until: Floats, round_start: float) -> float:
+        return WaitForAll().begin(ready, until, round_start)
+
+    def heard(self, seed: int, ranks: Ints, index: int) -> Mask | None:
+        draws = uniforms(seed, "lost payloads", ranks=ranks, draws=index)
+        return draws >= min(self.probability, float(draws.max(initial=0.0)))
+
+
+@dataclass(frozen=True)
+class Quorum(Everybody):
     """Begin when `fraction` of those who began the round are ready and still there, or when nobody more can come."""
 
     fraction: float
@@ -51,7 +87,7 @@ class Quorum:
 
 
 @dataclass(frozen=True)
-class Backup:
+class Backup(Everybody):
     """Begin when all but `workers` of those who began the round are ready and still there, or when nobody more can come.
 
     Chen et al., "Revisiting distributed synchronous SGD", 2016: so many do the same as the others in case some are slow.
@@ -68,7 +104,7 @@ class Backup:
 
 
 @dataclass(frozen=True)
-class Deadline:
+class Deadline(Everybody):
     """Begin when the last one is ready, but at the latest `after` the round's start, with at least one ready."""
 
     after: Seconds

@@ -20,6 +20,7 @@ COLUMNS = {
     "scenario": "preset of the hardware",
     "algorithm": "preset of the training algorithm",
     "codec": "preset of the payload's encoding",
+    "feedback": "preset of what becomes of that which the encoding leaves out",
     "aggregator": "preset of the rule that makes one payload of several",
     "adversary": "preset of what bad workers do",
     "model": "preset that was trained",
@@ -50,7 +51,7 @@ COLUMNS = {
     "source_entropy": "nats a token below which no model can come, where known",
     "curve": "steps, virtual_seconds and held-out loss of each evaluation",
     "curve_digest": "of all that the learning depends on; rows with one digest share one training",
-    "workload": "digest of model, timed shape, data, optimizer, steps and evaluation; only rows of one workload are compared",
+    "workload": "digest of model, timed shape, data, steps and evaluation; only rows of one workload are compared",
     "data_digest": "sha256 of the tokens",
     "versions": "of farbench, python, torch and numpy",
     "conf": "the resolved settings",
@@ -58,7 +59,7 @@ COLUMNS = {
 }
 
 TEXTS = (
-    *("key", "status", "reason", "command", "scenario", "algorithm", "codec", "aggregator", "adversary"),
+    *("key", "status", "reason", "command", "scenario", "algorithm", "codec", "feedback", "aggregator", "adversary"),
     *("model", "timed_as", "data", "curve_digest", "workload", "data_digest"),
 )
 MAPPINGS = ("ledger", "curve", "versions", "conf")

@@ -15,7 +15,7 @@ from bench.report.figure import write_figure
 
 Columns = Mapping[str, Callable[[pd.Series], str]]
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "black")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "black")
 _MARKERS = "o^sDv"  # 35 pairs before one comes again: 5 and 7 have no common divisor
 
 
@@ -36,7 +36,7 @@ def scatter(frame: pd.DataFrame, label: str, unit: str) -> Figure:
     both = frame[["measured", "predicted"]]  # what is furthest off must not fall off the picture
     diagonal(panel, both.min().min(), both.max().max(), unit)
     for number, (name, group) in enumerate(frame.groupby(label, sort=False)):
-        marker, colour = _MARKERS[number % len(_MARKERS)], _COLOURS[number % len(_COLOURS)]
+        marker, colour = _MARKERS[number % len(_MARKERS)], COLOURS[number % len(COLOURS)]
         points = group["measured"], group["predicted"]
         panel.scatter(*points, marker=marker, s=22, facecolors="none", edgecolors=colour, linewidths=0.9, label=str(name))
     panel.legend(fontsize=8)

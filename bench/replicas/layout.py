@@ -92,6 +92,12 @@ class Layout:
         cuts = [self.columns * number // count for number in range(count + 1)]
         return tuple(Part(((first, last),)) for first, last in pairwise(cuts))
 
+    def about(self, part: Part | None, columns: int) -> "Layout":
+        """The tensors in the `columns` of a payload that is about `part`, or about all of this; of any other, one vector."""
+        if part is not None and part.size == columns:
+            return self.within(part)
+        return self if columns == self.columns else Layout.plain(columns)
+
     def within(self, part: Part) -> "Layout":
         """The tensors that lie wholly in `part`, in its order; what it cuts off of others are vectors."""
         shapes: dict[str, tuple[int, ...]] = {}

@@ -21,8 +21,8 @@ class Replicas:
     ) -> None:
         self.params = params
         self.layout = layout or Layout.plain(params.shape[1])
-        self.state: State = optimizer.state(params)
-        self.step_index = 0
+        self.state: State = optimizer.state(params, self.layout.shapes)
+        self.step_index: float = 0
         self.rank = 0  # of the first row
         self.workers = len(params)  # in the run, also where this is one of them
         self._optimizer, self._schedule = optimizer, schedule
@@ -43,7 +43,19 @@ class Replicas:
     def step_rows(self, rows: slice, gradient: Tensor, step_index: float) -> None:
         """One optimizer step of the replicas `rows` along `gradient`, (n, P), at the program step `step_index`."""
         state = {name: tensor[rows] for name, tensor in self.state.items()}
-        self._optimizer.step(self.params[rows], gradient, state, self._schedule.scale(step_index))
+        self._optimizer.step(self.params[rows], gradient, state, self._schedule.scale(step_index), self.layout.shapes)
+
+    def forget_state(self) -> None:
+        """Every replica's optimizer is as if it had never stepped."""
+        for tensor in self.state.values():
+            tensor.zero_()
+
+    def keep(self, name: str, rows: Tensor) -> Tensor:
+        """Hold `rows`, (R, n), that an algorithm changes in place: state of a worker, who downloads it with the rest."""
+        if name in self.state:
+            raise ValueError(f"name must not be one of {', '.join(self.state)}, got '{name}'")
+        self.state[name] = rows
+        return rows
 
     def copy_state(self, source: int, targets: list[int]) -> None:
         """Give `targets` the optimizer state of `source`, as a worker does that downloads state."""
@@ -51,10 +63,17 @@ class Replicas:
             tensor[targets] = tensor[source].clone()
 
     @property
+    def lr_scale(self) -> float:
+        """The learning-rate schedule's factor at the program step under way, for what steps without the optimizer."""
+        return self._schedule.scale(self.step_index)
+
+    @property
     def state_bytes(self) -> int:
         """Bytes of one worker's parameters and optimizer state."""
         return sum(tensor[:1].nbytes for tensor in (self.params, *self.state.values()))
 
-    def consensus(self) -> Tensor:
-        """The mean of all replicas, (1, P): the model that is evaluated."""
-        return self.params.mean(0, keepdim=True) if len(self.params) > 1 else self.params
+    def consensus(self, ranks: list[int] | None = None) -> Tensor:
+        """The mean of all replicas, or of those of `ranks`, (1, P): the model that is evaluated."""
+        if len(self.params) == 1:
+            return self.params
+        return self.params.mean(0, keepdim=True) if ranks is None else self.params[ranks].mean(0, keepdim=True)

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 from bench.errors import ConfError, FarbenchError, RecordError
+from bench.record import as_json
+from bench.report import orderings
 from bench.report.publish import publish
 
 
@@ -13,6 +15,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.report", description=__doc__)
     parser.add_argument("--results", default="results/local", metavar="DIR", help="a results folder (default: %(default)s)")
     parser.add_argument("--name", default="all", help="the files are called tables/NAME.md and so on (default: %(default)s)")
+    parser.add_argument("--orderings", action="store_true", help="instead: what papers say of losses, beside these rows'")
     parser.add_argument("--json", action="store_true", help="the last line is one JSON object with all figures")
     arguments = parser.parse_args()
     folder = Path(arguments.results)
@@ -22,6 +25,12 @@ def main() -> int:
         paths = sorted((folder / "runs").glob("*.json"))
         if not paths:
             raise RecordError(f"--results must be a folder with rows in runs/, got '{folder}'")
+        if arguments.orderings:
+            for path in (written := orderings.write(folder)):
+                print(f"{path.read_text()}\nwritten: {path}" if path.suffix == ".md" else f"written: {path}")
+            if arguments.json:
+                print(as_json({"written": [str(path) for path in written]}))
+            return 0
         publish(paths, folder, arguments.name, by_name=True, json=arguments.json)
     except FarbenchError as error:
         print(f"farbench: {error}", file=sys.stderr)

@@ -15,9 +15,9 @@ from bench.record.store import read_row
 CLUSTER = {"scenario": "h100_cluster", "algorithm": "ddp", "codec": "none", "aggregator": "mean", "adversary": "none"}
 """The well-connected cluster, and how it is used, that everything is compared with."""
 
-HARDWARE = (
+ITS_OWN = (
     *("network", "transport", "collective", "variation", "devices", "catalogue", "jitter", "churn", "failures", "recovery"),
-    *("participation", "split", "verification"),
+    *("participation", "split", "verification", "optimizer", "feedback"),
 )
 """Settings that make a cluster, or its use, another one."""
 
@@ -63,11 +63,11 @@ def best_loss(row: Row) -> float:
 
 
 def is_cluster(row: Row) -> bool:
-    """Whether a row is the cluster as its presets have it, with no setting of its hardware changed."""
+    """Whether a row is the cluster as its presets have it, with no setting of its own changed."""
     if any(row[name] != value for name, value in CLUSTER.items()):
         return False
     changed = {re.split(r"[.@=]", text.lstrip("+~"))[0] for text in shlex.split(row["command"])[3:]}
-    return not changed & set(HARDWARE)
+    return not changed & set(ITS_OWN)
 
 
 def _settings(commands: Sequence[str]) -> list[str]:

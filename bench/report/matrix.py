@@ -17,7 +17,7 @@ from bench.record.row import COLUMNS, MAPPINGS, TEXTS
 from bench.record.store import write_whole
 from bench.report.frame import load
 
-_SETTING = ("scenario", "algorithm", "codec", "aggregator", "adversary", "model", "data", "workers", "steps")
+_SETTING = ("scenario", "algorithm", "codec", "feedback", "aggregator", "adversary", "model", "data", "workers", "steps")
 """Columns that are told once, where they are the same in all rows."""
 
 

@@ -12,11 +12,11 @@ def ours_and_torchs(optimizer, make, steps=20, replicas=3):
     params = torch.randn(replicas, 50, generator=random, dtype=torch.float64).float()
     separate = [torch.nn.Parameter(row.clone()) for row in params]
     torchs = [make([parameter]) for parameter in separate]
-    state = optimizer.state(params)
+    state = optimizer.state(params, {})
     for step in range(steps):
         gradient = torch.randn(replicas, 50, generator=random)
         scale = 1.0 if step < 10 else 0.5
-        optimizer.step(params, gradient, state, scale)
+        optimizer.step(params, gradient, state, scale, {})
         for row, parameter, other in zip(gradient, separate, torchs, strict=True):
             parameter.grad = row.clone()
             other.param_groups[0]["lr"] = optimizer.lr * scale
@@ -34,10 +34,10 @@ def test_adamw_is_its_update_rule():
     # Loshchilov & Hutter, algorithm 2, in plain numbers.
     lr, beta1, beta2, eps, decay = 0.1, 0.9, 0.99, 1e-8, 0.1
     params = torch.tensor([[1.0]])
-    state = (ours := AdamW(lr=lr, beta1=beta1, beta2=beta2, eps=eps, weight_decay=decay)).state(params)
+    state = (ours := AdamW(lr=lr, beta1=beta1, beta2=beta2, eps=eps, weight_decay=decay)).state(params, {})
     p, m, v = 1.0, 0.0, 0.0
     for t, g in enumerate([0.5, -1.0, 2.0], start=1):
-        ours.step(params, torch.tensor([[g]]), state, 1.0)
+        ours.step(params, torch.tensor([[g]]), state, 1.0, {})
         m, v = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g * g
         p = p - lr * decay * p - lr * (m / (1 - beta1**t)) / ((v / (1 - beta2**t)) ** 0.5 + eps)
     assert params.item() == pytest.approx(p, rel=1e-5)
@@ -46,8 +46,8 @@ def test_adamw_is_its_update_rule():
 def test_each_replica_counts_its_own_steps():
     ours = AdamW(lr=1e-2, beta1=0.9, beta2=0.99, eps=1e-8, weight_decay=0.0)
     params = torch.zeros(2, 4)
-    state = ours.state(params)
-    ours.step(params[:1], torch.ones(1, 4), {name: tensor[:1] for name, tensor in state.items()}, 1.0)
+    state = ours.state(params, {})
+    ours.step(params[:1], torch.ones(1, 4), {name: tensor[:1] for name, tensor in state.items()}, 1.0, {})
     assert state["count"].tolist() == [1, 0]
     assert params[1].tolist() == [0, 0, 0, 0]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.participation import Backup, Deadline, Quorum, WaitForAll
+from bench.participation import Backup, Deadline, Lossy, Quorum, WaitForAll
 
 READY = np.array([14.0, 11.0, 99.0, 13.0, 99.0, 12.0])  # of six that began, the third and the fifth drop out first
 UNTIL = np.array([np.inf, 50.0, 10.5, np.inf, 20.0, np.inf])
@@ -52,6 +52,20 @@ def test_all_but_the_backup_workers_are_waited_for(workers, begin):
 def test_there_cannot_be_less_than_no_backup_workers():
     with pytest.raises(ValueError, match="workers must be >= 0, got -1"):
         Backup(-1)
+
+
+def test_each_payload_is_lost_as_often_as_the_probability_says():
+    ranks = np.arange(50_000)
+    lost = 1 - Lossy(0.3).heard(0, ranks, 7).mean()
+    assert abs(lost - 0.3) < 4 * np.sqrt(0.3 * 0.7 / len(ranks))
+    assert not np.array_equal(Lossy(0.3).heard(0, ranks, 7), Lossy(0.3).heard(0, ranks, 8))
+    np.testing.assert_array_equal(Lossy(0.3).heard(0, ranks, 7)[5:9], Lossy(0.3).heard(0, ranks[5:9], 7))
+    assert Lossy(0.0).heard(0, ranks, 7).all()
+    assert WaitForAll().heard(0, ranks, 7) is None
+
+
+def test_one_payload_is_never_lost():
+    assert all(Lossy(0.99).heard(0, np.arange(3), index).sum() >= 1 for index in range(200))
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.3, float("nan")])

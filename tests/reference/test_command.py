@@ -39,8 +39,12 @@ def test_an_unknown_study_is_refused_by_name(monkeypatch, capsys):
 @pytest.mark.parametrize("name", STUDIES)
 def test_no_row_falls_off_the_picture_least_of_all_one_that_is_far_off(name):
     study = STUDIES[name]()
-    [panel] = study.figure(study.frame).axes
-    shown = np.concatenate([points.get_offsets() for points in panel.collections if isinstance(points, PathCollection)])
-    assert len(shown) > 9
-    (left, right), (bottom, top) = panel.get_xlim(), panel.get_ylim()
-    assert np.all((shown[:, 0] > left) & (shown[:, 0] < right) & (shown[:, 1] > bottom) & (shown[:, 1] < top))
+    panels = study.figure(study.frame).axes
+    shown = [
+        np.concatenate([points.get_offsets() for points in panel.collections if isinstance(points, PathCollection)])
+        for panel in panels
+    ]
+    assert sum(map(len, shown)) > 9
+    for panel, points in zip(panels, shown, strict=True):
+        (left, right), (bottom, top) = panel.get_xlim(), panel.get_ylim()
+        assert np.all((points[:, 0] > left) & (points[:, 0] < right) & (points[:, 1] > bottom) & (points[:, 1] < top))

@@ -8,7 +8,7 @@ from bench.network.collectives.halving_doubling import HalvingDoubling
 from bench.network.collectives.hierarchical import Hierarchical
 from bench.network.collectives.nccl import NCCL
 from bench.network.collectives.parameter_server import ParameterServer
-from bench.network.collectives.primitives import all_gather, broadcast, download, exchange, reduce_scatter
+from bench.network.collectives.primitives import all_gather, beside, broadcast, download, exchange, reduce_scatter
 from bench.network.collectives.ring import Ring
 from bench.network.collectives.tree import Tree
 
@@ -25,6 +25,7 @@ __all__ = [
     "Ring",
     "Tree",
     "all_gather",
+    "beside",
     "broadcast",
     "download",
     "exchange",

@@ -36,6 +36,22 @@ def exchange(paths: Paths, source: Ints, target: Ints, nbytes: float) -> Plan:
     return (paths.activity(source, target, nbytes, nbytes, float(paths.latency(source, target).max())),)
 
 
+def beside(paths: Paths, worker: int, nbytes: float) -> Transfer:
+    """`nbytes` between `worker` and another machine on its lines: out by its way out, in by its way in."""
+    here, transport = np.array([worker]), paths.transport
+    links = np.array([worker, paths.network.workers + worker])
+    round_trip = float(paths.network.round_trip(here, here)[0])
+    return Transfer(
+        nbytes,
+        links,
+        np.full(2, 1 / transport.efficiency),
+        float(paths.latency(here, here)[0]),
+        share=float(transport.connections),
+        cap=float(paths.cap(here, here)[0]),
+        ramp=transport.ramp(round_trip, 1.0),
+    )
+
+
 def download(paths: Paths, worker: int, nbytes: float, peers: Ints | None = None) -> Transfer:
     """State of `nbytes` for `worker`, an equal part from each of `peers`, or from outside the world if there are none.
 
