@@ -3,39 +3,26 @@
 import torch
 from torch import Tensor
 
-from bench.adversary import Adversary
-from bench.aggregator import Aggregator
 from bench.algorithm import Push
-from bench.codec import Codec
 from bench.delivery import Delivery
 from bench.errors import SkipError
-from bench.feedback import Feedback
-from bench.replicas import Layout
 from bench.seeds import stream
 
 
 class OneByOne(Delivery):
-    """The pushes of one run. Raises SkipError for a rule or an attack that needs several payloads at once.
+    """The pushes of one run.
 
     A free rider that sends what it got sends the last payload of that size that any server took in.
     """
 
-    def __init__(
-        self,
-        codec: Codec,
-        feedback: Feedback,
-        aggregator: Aggregator,
-        adversary: Adversary,
-        seed: int,
-        workers: int,
-        layout: Layout,
-    ) -> None:
-        super().__init__(codec, feedback, aggregator, adversary, seed, workers, layout)
-        if not aggregator.linear:
+    _pushes = 0  # so far
+
+    def check(self) -> None:
+        """Raises SkipError for a rule or an attack that needs several payloads at once."""
+        if not self._aggregator.linear:
             raise SkipError("a server takes payloads in one by one, and this aggregator compares several")
-        if adversary.fraction and adversary.sees_others:
+        if self._adversary.fraction and self._adversary.sees_others:
             raise SkipError("payloads are sent one by one, and this adversary looks at those of others to make its own")
-        self._pushes = 0
 
     def send(self, push: Push, sender: int, step: int) -> Tensor:
         """What a server will get of a payload, (1, n), that leaves the node `sender` at the program step `step`."""

@@ -98,6 +98,7 @@ class Replay:
         self._delivery = OneByOne(
             self._codec, self._feedback, self._aggregator, self._adversary, self._seed, order.workers, self._layout
         )
+        self._delivery.check()
         self._sequences = order.effort.sequences(self._shape.batch, order.workers)  # (W,) a step
         self._batches = np.zeros(order.workers, np.int64)  # (W,) that each has begun
         self._worker_steps = 0  # done, by all workers
