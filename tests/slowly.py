@@ -107,7 +107,7 @@ class Slowly:
             after, state = before[None].clone(), {name: rows[[node]] for name, rows in self.replicas.state.items()}
             for step in range(steps):
                 scale = self.lr_schedule.scale(self.done / self.W + (step + 1) * operation.steps / steps - 1)
-                self.optimizer.step(after, self.gradient(node, after[0])[None], state, scale)
+                self.optimizer.step(after, self.gradient(node, after[0])[None], state, scale, self.replicas.layout.shapes)
             result = after[0] - before, state, steps
         elif isinstance(operation, Backward):
             result = self.gradient(node, self.replicas.params[node])[None], self.done / self.W
