@@ -271,10 +271,10 @@ def test_an_operation_that_loses_everybody_is_done_again():
 def test_the_part_of_a_gradient_that_is_lost_is_computed_again():
     churn = Scripted({0: [4.0, 1.0], 1: [4.0, 1.0]})
     timeline = simulate(Loose(BucketedDDP(first=0.25)), scenario(2, churn=churn), steps=1)
-    # 1000 and 3000 bytes share the links from 1 s on: the first is over at 3 s, the other would be at 5. All are back at 13 s,
-    # compute the step once more and send the other part alone.
+    # 1000 bytes go from 1 s on, and 3000 follow them from 2 s on, which would be there at 5. All are back at 13 s, compute the
+    # step once more and send the other part alone.
     assert timeline.virtual_seconds == pytest.approx(13 + 1 + 3)
-    assert buckets(timeline, 0) == {"compute": 1 + 1, "bandwidth": 2 + 3, "discarded": 1, "down": 1, "recovering": 8}
+    assert buckets(timeline, 0) == {"compute": 1 + 1, "bandwidth": 1 + 3, "discarded": 2, "down": 1, "recovering": 8}
     assert counted(timeline) == ["11", "11"]
     assert timeline.counted_steps == 2
 

@@ -1,9 +1,7 @@
 """The columns of a row, derived by hand, and what a curve's name depends on."""
 
 import inspect
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -14,6 +12,7 @@ from omegaconf import OmegaConf
 from bench import run as module
 from bench.progress import Progress
 from bench.record import Store
+from bench.replay import Replay
 from bench.run import LEARNING, Run
 from bench.schedule import Order, Schedule
 from bench.trainer import Curve, Trainer
@@ -106,7 +105,7 @@ def test_what_was_sent_is_not_what_was_received(tmp_path):
 
 def test_a_worker_holds_and_a_returner_downloads_what_adamw_needs(tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(module, "Simulator", lambda scenario, workload, *rest, **more: seen.append(workload) or 1 / 0)
+    monkeypatch.setitem(module.SIMULATORS, "all", lambda scenario, workload, *rest, **more: seen.append(workload) or 1 / 0)
     run = prepared(tmp_path)
     with pytest.raises(ZeroDivisionError):
         run.simulate()
@@ -175,7 +174,7 @@ def test_workers_out_of_step_are_timed_by_events(tmp_path):
 def test_what_happened_in_some_order_is_replayed(tmp_path, monkeypatch):
     told = []
 
-    class Replay:
+    class Noting:
         def __init__(self, **settings):
             told.append(settings)
 
@@ -183,16 +182,15 @@ def test_what_happened_in_some_order_is_replayed(tmp_path, monkeypatch):
             told.append((algorithm, order))
             return Curve([0, 2, 4], [3.0, 2.0, 1.0])
 
-    replay = ModuleType("bench.replay")
-    replay.Replay = Replay
-    monkeypatch.setitem(sys.modules, "bench.replay", replay)
+    monkeypatch.setattr(module, "Replay", Noting)
     run = prepared(tmp_path, "failures=none")
     run.algorithm = Async()
     row = run.columns()
     settings, (algorithm, order) = told
     assert algorithm is run.algorithm
     assert isinstance(order, Order) and order.total_steps == 4
-    assert settings.keys() == inspect.signature(Trainer).parameters.keys()
+    # It is made of what the Trainer is made of.
+    assert settings.keys() == inspect.signature(Replay).parameters.keys() == inspect.signature(Trainer).parameters.keys()
     # The curve's seconds are those of its rounds.
     timeline, _ = run.simulate()
     assert row["curve"]["virtual_seconds"] == [0.0, timeline.seconds_after(2), timeline.seconds_after(4)]

@@ -225,7 +225,7 @@ class Algorithm:
         raise NotImplementedError
 
     def servers(self, workers: int) -> tuple[int, ...]:
-        """The rank at whose host each server stands."""
+        """The rank beside whom each server stands, on the same lines: messages between the two go out and come in by them."""
         return ()
 
     def state_share(self, workers: int) -> float:

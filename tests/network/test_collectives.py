@@ -23,6 +23,7 @@ from bench.network.collectives import (
     Ring,
     Tree,
     all_gather,
+    beside,
     broadcast,
     exchange,
     plan_seconds,
@@ -267,6 +268,34 @@ def test_a_download_from_nobody_comes_from_outside():
     network = star(2)
     alone, outside = download(pure(network), 0, 1e6, np.array([], int)), download(pure(network), 0, 1e6)
     assert (alone.links.tolist(), alone.latency) == (outside.links.tolist(), outside.latency)
+
+
+def test_a_message_to_a_machine_beside_takes_the_workers_own_lines_only():
+    network = star(4, downlink=2e5, tiers=[Tier(name="island", groups=2, uplink=1.0, downlink=1.0)])
+    # 1 ms for the message and 5 ms each way, then 1 MB in packets of 1500 with 1200 bytes of payload through 0.2 MB/s.
+    transfer = beside(Paths(network, Transport(packet_bytes=1500.0, payload_bytes=1200.0, message=0.001)), 3, 1e6)
+    assert plan_seconds((transfer,), network.capacity) == pytest.approx(0.011 + 1.25e6 / 2e5)
+    assert load([transfer], 12).tolist() == pytest.approx([0, 0, 0, 1.25e6] * 2 + [0] * 4)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6))
+def test_a_machine_beside_is_as_far_as_the_next_host_with_the_same_lines(seed):
+    random = np.random.default_rng(seed)
+    regions = {"regions": ["a", "b"], "region_latency": [[0.02, 0.1], [0.3, 0.05]]}
+    rates = {"connection_rate": [[2e5, 3e4], [4e4, 1e5]], "pair_rate": [[np.inf, 2e4], [1e4, random.choice([np.inf, 3e5])]]}
+    paths = Paths(star(4, **regions, **rates), random_transport(random))
+    worker, next_host = random.choice([(0, 1), (3, 2)]).tolist()
+    nbytes = 10 ** random.uniform(1, 8)
+    [there] = exchange(paths, np.array([worker]), np.array([next_host]), nbytes)
+    here = beside(paths, worker, nbytes)
+    assert here.links.tolist() == [worker, 4 + worker]
+    assert there.links.tolist() == [worker, 4 + next_host]
+    capacity = paths.network.capacity
+    assert plan_seconds((here,), capacity) == pytest.approx(plan_seconds((there,), capacity))
+    assert here.weights == pytest.approx(there.weights)
+    assert (here.latency, here.share, here.cap) == pytest.approx((there.latency, there.share, there.cap))
+    assert here.ramp == there.ramp
 
 
 # What must hold on any network.
