@@ -5,8 +5,8 @@ import pytest
 from worlds import scenario
 
 from bench.pipelines.moves import Moves
-from bench.recovery import FromPeers
 from bench.pipelines.stages import RENEWED, Stages, message_seconds
+from bench.recovery import FromPeers
 
 
 def stages(count, seconds, *, message=0.0, microbatch=1.0):
