@@ -56,7 +56,7 @@ def check_top(conf: Mapping[str, Any]) -> None:
     """Raises ConfError for a setting at the top of a conf that is unknown, or a group that is missing."""
     groups, settings = _top()
     for name in conf:
-        if name not in groups | settings | {"sweep", "matrix"}:
+        if name not in groups | settings | {"sweep", "matrix", "target_loss"}:
             raise ConfError(f"{name} is not a setting of this run{did_you_mean(name, groups | settings)}")
     for name in sorted(groups | settings):
         if conf.get(name) is None:

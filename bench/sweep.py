@@ -44,12 +44,13 @@ class SweepReport(Callback):
                 name = config.get("sweep") or "last_sweep"
                 matrix = _matrix(config)
                 written = write_matrix(files, folder, name, matrix) if matrix else []
-                publish(files, folder, name, json=config.json is True)
+                publish(files, folder, name, json=config.json is True, target=_target(config))
                 for path in written if config.json is not True else []:
                     print(f"{path.read_text()}\nwritten: {path}" if path.suffix == ".md" else f"written: {path}")
 
     def _open(self, config: DictConfig) -> None:
         _matrix(config)
+        _target(config)
         folder = Path(config.results)
         path = folder / ".sweep" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.keys"
         try:
@@ -59,6 +60,14 @@ class SweepReport(Callback):
             raise RecordError(f"results must be a folder that can be written, got '{folder}': {error.strerror}") from error
         count, varying = _plan(config)
         os.environ |= {_FILE: str(path.absolute()), _JOBS: str(count), _VARYING: ",".join(varying)}
+
+
+def _target(config: DictConfig) -> float | None:
+    """The loss to which a sweep's table wants the time."""
+    target = config.get("target_loss")
+    if target is not None and not (isinstance(target, (int, float)) and target > 0):
+        raise ConfError(f"target_loss must be above 0, got {target!r}")
+    return target
 
 
 def _matrix(config: DictConfig) -> "Matrix | None":

@@ -36,6 +36,11 @@ class Messages:
         self._known: OrderedDict[tuple[int, int, float], Transfer] = OrderedDict()
         self._latency: dict[tuple[int, int], float] = {}
 
+    @property
+    def plain(self) -> bool:
+        """Whether no codec changes anything."""
+        return self._codings.exact
+
     def weight(self, row: Tensor, part: Part | None, layout: Layout, encoded: bool = True) -> Weight:
         """What one worker's payload, (1, n), weighs, about `part` of a model of that `layout`, or about all of it."""
         coding = self._codings.of(row, part, layout) if encoded else None

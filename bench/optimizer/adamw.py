@@ -13,8 +13,8 @@ class AdamW:
     def __init__(self, *, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float) -> None:
         check_positive(lr=lr, eps=eps)
         check_share(beta1=beta1, beta2=beta2)
-        if weight_decay < 0:
-            raise ValueError(f"weight_decay must be >= 0, got {weight_decay:g}")
+        if not 0 <= weight_decay < float("inf"):
+            raise ValueError(f"weight_decay must be >= 0 and finite, got {weight_decay:g}")
         self.lr, self.beta1, self.beta2, self.eps, self.weight_decay = lr, beta1, beta2, eps, weight_decay
 
     def state(self, params: Tensor, shapes: Shapes) -> State:

@@ -24,6 +24,11 @@ class OneByOne(Delivery):
         if self._adversary.fraction and self._adversary.sees_others:
             raise SkipError("payloads are sent one by one, and this adversary looks at those of others to make its own")
 
+    def check_averages(self) -> None:
+        """Raises SkipError where two workers that average their parameters would not see what they are."""
+        if self.bad.any() and not self._adversary.flips_labels:
+            raise SkipError("two workers average their parameters as they are, and this adversary sends others")
+
     def send(self, push: Push, sender: int, step: int) -> Tensor:
         """What a server will get of a payload, (1, n), that leaves the node `sender` at the program step `step`."""
         payload, is_worker = push.payload.clone(), sender < len(self.bad)

@@ -234,6 +234,7 @@ class Replay:
                 assert started.arrival is not None
                 self._arrive(server, started.arrival, state.pulled.get(server, 0))
             case Average(peer=peer) if peer in self._nodes:
+                self._delivery.check_averages()
                 rows = self.replicas.params[[node, peer]]
                 self.replicas.params[[node, peer]] = rows.mean(0, keepdim=True)
                 state.changed = self._nodes[peer].changed = True

@@ -99,12 +99,22 @@ class Layout:
         return self if columns == self.columns else Layout.plain(columns)
 
     def within(self, part: Part) -> "Layout":
-        """The tensors that lie wholly in `part`, in its order; what it cuts off of others are vectors."""
+        """The tensors that lie wholly in `part`, in its order; of one that it cuts, its whole rows, and what is left over."""
         shapes: dict[str, tuple[int, ...]] = {}
         for begin, end in part.spans:
             for name, (first, last) in self.spans.items():
                 low, high = max(begin, first), min(end, last)
-                if low < high:
-                    whole = (low, high) == (first, last)
-                    shapes[name if whole else f"{name}[{low}:{high}]"] = self.shapes[name] if whole else (high - low,)
+                if (low, high) == (first, last):
+                    shapes[name] = self.shapes[name]
+                elif low < high:
+                    row = math.prod(self.shapes[name][1:]) if len(self.shapes[name]) > 1 else high - low
+                    cuts = [low, min(high, low + (first - low) % row), max(low, high - (high - first) % row), high]
+                    if cuts[1] >= cuts[2]:  # less than a row
+                        cuts = [low, high]
+                    for one, other in pairwise(cuts):
+                        if one < other:
+                            rows = (other - one) // row
+                            whole_rows = rows and (one - first) % row == 0 and (other - one) % row == 0
+                            shape = (rows, *self.shapes[name][1:]) if whole_rows else (other - one,)
+                            shapes[f"{name}[{one}:{other}]"] = shape
         return Layout(shapes)

@@ -15,6 +15,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.report", description=__doc__)
     parser.add_argument("--results", default="results/local", metavar="DIR", help="a results folder (default: %(default)s)")
     parser.add_argument("--name", default="all", help="the files are called tables/NAME.md and so on (default: %(default)s)")
+    parser.add_argument("--target", type=float, metavar="LOSS", help="the loss to which times are (default: what all reach)")
     parser.add_argument("--orderings", action="store_true", help="instead: what papers say of losses, beside these rows'")
     parser.add_argument("--json", action="store_true", help="the last line is one JSON object with all figures")
     arguments = parser.parse_args()
@@ -31,7 +32,7 @@ def main() -> int:
             if arguments.json:
                 print(as_json({"written": [str(path) for path in written]}))
             return 0
-        publish(paths, folder, arguments.name, by_name=True, json=arguments.json)
+        publish(paths, folder, arguments.name, by_name=True, json=arguments.json, target=arguments.target)
     except FarbenchError as error:
         print(f"farbench: {error}", file=sys.stderr)
         return 1

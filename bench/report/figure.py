@@ -72,7 +72,9 @@ def loss_over_time(frame: pd.DataFrame) -> Figure:
         panels[0][0].set_ylabel("held-out loss (nats a token)")
         lines = {line.get_label(): line for panel in panels[0] for line in panel.get_lines()}
         if len(lines) > 8:
-            figure.legend(lines.values(), lines.keys(), fontsize=6, loc="outside lower center", ncol=2, frameon=False)
+            figure.legend(
+                lines.values(), lines.keys(), fontsize=6, loc="outside lower center", ncol=2, frameon=False, handlelength=5
+            )
             figure.set_figheight(3.2 + 0.07 * len(lines))
             figure.set_figwidth(max(figure.get_figwidth(), 9.0))
         else:

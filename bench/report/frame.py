@@ -33,11 +33,12 @@ def load(paths: Iterable[Path]) -> tuple[list[Row], list[str]]:
     return rows, broken
 
 
-def compared(rows: Sequence[Row], elsewhere: Sequence[Row] = ()) -> pd.DataFrame:
+def compared(rows: Sequence[Row], elsewhere: Sequence[Row] = (), target: float | None = None) -> pd.DataFrame:
     """One line a row, in the given order, with what compares it with the others:
 
     settings: what a row's command sets that not all of them do.
-    target_loss: the lowest loss that every finished row of the workload reaches, of those that end below where they began.
+    target_loss: `target`, or the lowest loss that every finished row of the workload reaches, of those that end below where
+    they began.
     target_seconds: virtual seconds until a row first reaches it, linear between evaluations.
     versus_cluster: target_seconds over those of the cluster with the same total peak FLOP/s, which takes the cluster's own
     seconds times its peak over this row's peak; the cluster is one of `rows` or of `elsewhere`. NaN where unknown.
@@ -46,7 +47,8 @@ def compared(rows: Sequence[Row], elsewhere: Sequence[Row] = ()) -> pd.DataFrame
     frame["settings"] = _settings([row["command"] for row in rows])
     frame["best_loss"] = [best_loss(row) for row in rows]
     done = frame[frame["status"] == "done"]
-    frame["target_loss"] = frame["workload"].map(done.groupby("workload")["best_loss"].max()).astype(float)
+    reached = frame["workload"].map(done.groupby("workload")["best_loss"].max()).astype(float)
+    frame["target_loss"] = reached if target is None else reached.where(reached.isna(), target)
     frame["target_seconds"] = [seconds_to(row, target) for row, target in zip(rows, frame["target_loss"], strict=True)]
     clusters = [row for row in (*rows, *elsewhere) if is_cluster(row)]
     targets = frame["target_loss"]

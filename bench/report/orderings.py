@@ -225,10 +225,16 @@ def figure(found: Sequence[Finding]) -> Figure:
     return picture
 
 
+def _sweeps() -> str:
+    return ", ".join(sorted({claim.of["sweep"] for claim in CLAIMS}))
+
+
 def write(folder: Path) -> list[Path]:
     """Write tables/orderings.md and figures/orderings.* from the rows of a results folder; returns the files."""
     rows, _ = load(sorted((folder / "runs").glob("*.json")))
     found = findings(rows)
+    if not any(finding.changes for finding in found):
+        raise RecordError(f"'{folder}' must hold rows of the sweeps that the claims are about, got none of {_sweeps()}")
     path = folder / "tables" / "orderings.md"
     write_whole(path, markdown(found))
     return [path, *write_figure(figure(found), folder / "figures" / "orderings")]

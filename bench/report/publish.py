@@ -11,11 +11,13 @@ from bench.report.frame import compared, is_cluster, load
 from bench.report.table import flat, for_terminal, notes, write_tables
 
 
-def publish(rows: list[Path], folder: Path, name: str, *, by_name: bool = False, json: bool = False) -> None:
+def publish(
+    rows: list[Path], folder: Path, name: str, *, by_name: bool = False, json: bool = False, target: float | None = None
+) -> None:
     """Print the table of the rows in these files, and write tables/<name>.* and figures/<name>_*.
 
     The rows come in the order of the files, or `by_name`: scenario, algorithm, command. With `json` the last line is one JSON
-    object with the figures of all rows and the files written.
+    object with the figures of all rows and the files written. `target` is the loss to which times are, if not what all reach.
 
     Rows that cannot be read are named and left out. Raises RecordError where none is left.
     """
@@ -31,7 +33,7 @@ def publish(rows: list[Path], folder: Path, name: str, *, by_name: bool = False,
     elsewhere: list[Row] = []
     if not any(map(is_cluster, readable)):
         elsewhere, _ = load(path for path in sorted((folder / "runs").glob("*.json")) if path not in rows)
-    frame = compared(readable, elsewhere)
+    frame = compared(readable, elsewhere, target)
     # Where nobody watches there is no width to keep to.
     console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
     console.print(*for_terminal(frame, console.width))

@@ -68,16 +68,18 @@ def notes(frame: pd.DataFrame) -> list[str]:
     lines = [
         "versus cluster: time to target over that of h100_cluster with ddp and the same total peak FLOP/s"
         + (", of which these results have no row" if frame["versus_cluster"].isna().all() else ""),
-        "worker-seconds: where those of all workers went; waiting: for stragglers; lost: discarded work, recovering, down",
+        "worker-seconds: where those of all workers went; waiting: for stragglers, and for other stages of a pipeline; "
+        "lost: discarded work, recovering, down",
     ]
     for workload, group in frame.groupby("workload", sort=False):
         first = group.iloc[0]
         target = "nothing trained"
         if not pd.isna(first["target_loss"]):
-            learnt = "all of these reach"
-            if group[group["status"] == "done"]["best_loss"].isna().any():
-                learnt += " that end below where they began"
-            target = f"target loss {first['target_loss']:.3f}, the lowest that {learnt}"
+            best = group[group["status"] == "done"]["best_loss"]
+            why = "the lowest that all of these reach" if best.max() == first["target_loss"] else "as asked for"
+            if why != "as asked for" and best.isna().any():
+                why += " that end below where they began"
+            target = f"target loss {first['target_loss']:.3f}, {why}"
         lines.append(
             f"{first['model']} trained, timed as {first['timed_as']} ({count_text(first['parameters'])} parameters); "
             f"{target}; workload {str(workload)[:8]}"

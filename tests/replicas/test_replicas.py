@@ -3,7 +3,7 @@
 import torch
 
 from bench.optimizer import SGD, LearningRateSchedule
-from bench.replicas import Layout, Replicas
+from bench.replicas import Layout, Part, Replicas
 
 
 def many():
@@ -30,3 +30,14 @@ def test_one_replica_has_a_step_index_of_its_own():
     one, other = replicas.one(0), replicas.one(2)
     one.step_index = 7
     assert replicas.step_index == other.step_index == 0
+
+
+def test_what_a_part_cuts_of_a_matrix_are_its_whole_rows_and_what_is_left_over():
+    layout = Layout({"a": (4, 10), "b": (7,), "c": (2, 3, 5)})
+    # Columns 7 to 35 of a: 3 of row 0, rows 1 and 2, 5 of row 3.
+    assert [*layout.within(Part(((7, 35),))).shapes.values()] == [(3,), (2, 10), (5,)]
+    assert [*layout.within(Part(((10, 43),))).shapes.values()] == [(3, 10), (3,)]
+    assert [*layout.within(Part(((12, 17),))).shapes.values()] == [(5,)]
+    assert [*layout.within(Part(((47, 63),))).shapes.values()] == [(1, 3, 5), (1,)]
+    for count in range(1, 20):  # nothing is lost, wherever the cuts are
+        assert sum(layout.within(part).columns for part in layout.parts(count)) == layout.columns
