@@ -107,14 +107,16 @@ class Layout:
                 if (low, high) == (first, last):
                     shapes[name] = self.shapes[name]
                 elif low < high:
-                    row = math.prod(self.shapes[name][1:]) if len(self.shapes[name]) > 1 else high - low
-                    cuts = [low, min(high, low + (first - low) % row), max(low, high - (high - first) % row), high]
-                    if cuts[1] >= cuts[2]:  # less than a row
-                        cuts = [low, high]
-                    for one, other in pairwise(cuts):
-                        if one < other:
-                            rows = (other - one) // row
-                            whole_rows = rows and (one - first) % row == 0 and (other - one) % row == 0
-                            shape = (rows, *self.shapes[name][1:]) if whole_rows else (other - one,)
-                            shapes[f"{name}[{one}:{other}]"] = shape
+                    pieces = _pieces(self.shapes[name], low - first, high - first)
+                    shapes |= {f"{name}[{low}:{high}].{number}": piece for number, piece in enumerate(pieces)}
         return Layout(shapes)
+
+
+def _pieces(shape: tuple[int, ...], low: int, high: int) -> list[tuple[int, ...]]:
+    """What the columns from `low` to `high` of a tensor are: the end of a row, whole rows, the beginning of one."""
+    row = math.prod(shape[1:])
+    above, below = -(-low // row) * row, high // row * row  # where whole rows begin and end
+    if len(shape) == 1 or above >= below:
+        return [(high - low,)]
+    pieces = [(above - low,), ((below - above) // row, *shape[1:]), (high - below,)]
+    return [piece for piece in pieces if piece[0]]
