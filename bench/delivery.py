@@ -31,7 +31,8 @@ class Delivery:
         self._codec, self._aggregator, self._adversary, self._seed = codec, aggregator, adversary, seed
         self._layout = layout
         self.bad: NDArray[np.bool_] = adversary.members(seed, workers)  # (W,)
-        self._last: dict[int, Tensor] = {}  # payload's size: the last aggregate of such payloads that arrived, (1, P) or (W, P)
+        # By part and columns of a payload: the last aggregate of such payloads that arrived, (1, n) or (W, n).
+        self._last: dict[tuple[Part | None, int], Tensor] = {}
         self._memory, self._server_memory = (
             None if codec.exact else feedback.memory(senders, layout.columns) for senders in (workers, 1)
         )
@@ -97,10 +98,10 @@ class Delivery:
             answer[ranks] += torch.from_numpy(among[:, travels]).to(payload) @ received
         return answer
 
-    def arrived(self, aggregate: Tensor) -> None:
-        """Everybody has received `aggregate`, (1, P), or its row of (W, P), and may send it again."""
+    def arrived(self, aggregate: Tensor, part: Part | None) -> None:
+        """Everybody has received `aggregate`, (1, n), or its row of (W, n), about `part`, and may send it again."""
         if self.bad.any():
-            self._last[aggregate.shape[1]] = aggregate.clone()  # an algorithm may change what it was handed
+            self._last[part, aggregate.shape[1]] = aggregate.clone()  # an algorithm may change what it was handed
 
     def forget(self, ranks: list[int]) -> None:
         """`ranks` come back, and have lost what they owed."""
@@ -129,7 +130,7 @@ class Delivery:
         sent = operation.payload[ranks]
         bad = self.attacking(steps - 1)[ranks]
         if bad.any():
-            last = self._last.get(sent.shape[1])
+            last = self._last.get((operation.part, sent.shape[1]))
             heard = last if last is None or len(last) == 1 else last[np.array(ranks)[bad]]
             sent = self._adversary.attack(sent, torch.from_numpy(bad).to(sent.device), heard, draw)
         encoded = isinstance(operation, Exchange) or operation.encoded

@@ -16,7 +16,7 @@ from bench.errors import SkipError, VirtualTimeout
 from bench.feedback import Feedback
 from bench.lockstep import Compute, Shared, play
 from bench.pace import Amount, Coding, Pace, Workload
-from bench.participation import WaitForAll
+from bench.participation import Participation, WaitForAll
 from bench.reduction import Air, Reduction
 from bench.replicas import Replicas
 from bench.roster import Roster
@@ -54,13 +54,14 @@ class Started:
 class Simulator:
     """A lockstep interpreter: one program drives all workers, vectorised over them.
 
-    Each worker has a clock of its own. A reduction begins when its participation rule says so; a worker that has sent its
-    work goes on, up to a Wait for what is not over yet. Its seconds of work are charged when the reduction that carries it is
-    over. Who is late then loses what it did since the start before, and goes on with the others; who drops out loses all that
-    is not over. Where its collective cannot lose anybody, a drop makes the others begin anew what it is in. If nobody is left
-    whose work would count, it is done again, by those who are there and those who return: at once if the reduction had not
-    begun, else where it is waited for. A failure of a cluster stops all of it, at the end of the round in which it happens:
-    what was done since the last checkpoint is done again, as fast as before.
+    Each worker has a clock of its own. A reduction begins when its participation rule says so; those that follow with more of
+    the same work, as buckets of one gradient do, wait for all whom it took. A worker that has sent its work goes on, up to a
+    Wait for what is not over yet. Its seconds of work are charged when the reduction that carries it is over. Who is late then
+    loses what it did since the start before, and goes on with the others; who drops out loses all that is not over. Where its
+    collective cannot lose anybody, a drop makes the others begin anew what it is in. If nobody is left whose work would count,
+    it is done again, by those who are there and those who return: at once if the reduction had not begun, else where it is
+    waited for. A failure of a cluster stops all of it, at the end of the round in which it happens: what was done since the
+    last checkpoint is done again, as fast as before.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class Simulator:
         self._counted_steps = self._counted_sequences = self._failures = 0
         self._steps = 0  # of the program, so far
         self._segment = Segment(workers)
+        self._checks = np.zeros(workers, bool)  # (W,) who verifies others' work instead of that under way
         self._step = np.zeros(workers)  # (W,) seconds of the program step under way, where it goes in parts
         self._redo: Amount = 0  # local steps of the last segment that had any
 
@@ -215,7 +217,8 @@ class Simulator:
         """
         ranks = self._present()  # (n,)
         able = ~segment.void[ranks]
-        heard = self._scenario.participation.heard(self._scenario.seed, ranks, started.index)
+        rule = self._scenario.participation if np.any(started.local) else WaitForAll()  # it has chosen from this work before
+        heard = rule.heard(self._scenario.seed, ranks, started.index)
         if heard is not None and (able & heard).any():
             able &= heard
         compute = self._seconds(ranks, segment)
@@ -224,7 +227,7 @@ class Simulator:
         ready += compute
         if encode is not None:
             ready += encode
-        begin = self._begin(ranks, ready) if able.all() else self._begin(ranks[able], ready[able])
+        begin = self._begin(rule, ranks, ready) if able.all() else self._begin(rule, ranks[able], ready[able])
         if begin == np.inf:
             self._advance(self._roster.until[ranks[able]].max(initial=self._roster.now))
             return None
@@ -236,11 +239,14 @@ class Simulator:
         sends = on_time if verifiers is None else on_time & ~verifiers
         if not sends.any():
             return None  # who found out the only others has nothing to send either
-        if not on_time.all():
-            self._clocks.discard(ranks[np.flatnonzero(stays & ~on_time)], segment)
-        if verifiers is not None:
-            checks = np.flatnonzero(on_time & verifiers)
+        if np.any(started.local):
+            self._checks[:] = False
+        checks = on_time & verifiers if verifiers is not None else stays & ~on_time & self._checks[ranks]
+        if checks.any():
             self._clocks.verify(ranks[checks], compute[checks], segment)
+            self._checks[ranks[checks]] = True
+        if not (on_time | checks).all():
+            self._clocks.discard(ranks[np.flatnonzero(stays & ~on_time & ~checks)], segment)
         chosen = slice(None) if sends.all() else np.flatnonzero(sends)  # a million need no copies
         senders = ranks[chosen]
         self._clocks.busy[senders] = ready[chosen]
@@ -289,13 +295,13 @@ class Simulator:
         self._counted_steps += sign * steps
         self._counted_sequences += sign * sequences
 
-    def _begin(self, ranks: Ints, ready: Floats) -> float:
+    def _begin(self, rule: Participation, ranks: Ints, ready: Floats) -> float:
         """The second at which the reduction of those of `ranks` that are `ready` begins, infinity if none lives to be."""
         until = self._roster.until[ranks]
         lives = until > ready
         if not lives.any():
             return np.inf
-        begin = self._scenario.participation.begin(ready, until, self._clocks.busy[ranks].max())
+        begin = rule.begin(ready, until, self._clocks.busy[ranks].max())
         if not (lives & (ready <= begin) & (until > begin)).any():
             # All that were ready dropped out while they waited: the next one to be ready begins.
             begin = float(ready[lives & (ready > begin)].min(initial=np.inf))

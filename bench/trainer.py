@@ -134,11 +134,12 @@ class Trainer:
         self._took(1, np.ones_like(self._batches))
         return self._answer
 
-    def start(self, operation: Shared) -> Tensor:
-        """What everybody receives: each counted payload as it is now and as it comes out of the codec, aggregated.
+    def start(self, operation: Shared) -> tuple[Shared, Tensor]:
+        """The operation, and what everybody receives: (1, n); where workers receive different things, (W, n)."""
+        return operation, self._received(operation)
 
-        (1, n); where workers receive different things, (W, n).
-        """
+    def _received(self, operation: Shared) -> Tensor:
+        """Each counted payload as it is now and as it comes out of the codec, aggregated."""
         payload, counted = operation.payload, self._schedule[self._begun].counted
         index, self._begun = self._begun, self._begun + 1
         if isinstance(operation, AllGather):
@@ -154,10 +155,12 @@ class Trainer:
             self._groups = operation.groups
         return self._delivery.deliver(operation, ranks, weights, index, self._taken)
 
-    def wait(self, started: Tensor) -> Tensor:
+    def wait(self, started: tuple[Shared, Tensor]) -> Tensor:
         """The schedule knew when the reduction began who would count."""
-        self._delivery.arrived(started)
-        return started
+        operation, answer = started
+        if not isinstance(operation, AllGather):
+            self._delivery.arrived(answer, operation.part)
+        return answer
 
     def end_round(self, steps: int) -> bool:
         """Evaluate where it is time to; the last round is that in which the schedule ends, or the loss is not finite."""
@@ -228,7 +231,7 @@ class Trainer:
     def _welcome(self, counted: list[int], joined: list[int]) -> None:
         """Those who came back have downloaded the optimizer state of one that counted last time, or at least stayed.
 
-        Where replicas differ for good, all of the replica: of the nearest such worker, of those that it met last if it can be.
+        And its parameters. In groups it is the nearest such worker, of those that they met last if it can be.
         """
         self._delivery.forget(joined)
         idle = self._delivery.idle(self._taken)  # their optimizer has never stepped
@@ -243,6 +246,7 @@ class Trainer:
                 self.replicas.params[targets] = self.replicas.params[source].clone()
         elif joined and fresh and len(self.replicas.params) > 1:
             self.replicas.copy_state(fresh[0], joined)
+            self.replicas.params[joined] = self.replicas.params[fresh[0]].clone()
         self._counted_before = set(counted)
 
     def _took(self, steps: int, local: NDArray[np.int64]) -> None:

@@ -9,10 +9,11 @@ from test_simulator import RING, buckets
 from worlds import Scripted, scenario, simulate
 
 from bench.algorithm import Algorithm, AllReduce, Start, Train, Wait
+from bench.algorithm.ddp import DDP
 from bench.algorithm.diloco import DiLoCo
 from bench.codec import BF16
 from bench.network import Tier
-from bench.participation import Quorum
+from bench.participation import Backup, Lossy, Quorum
 
 SITE = Tier(name="site", groups=2, uplink=1000.0, downlink=1000.0)
 
@@ -301,3 +302,22 @@ def test_other_links_have_the_same_schedule(script):
     worlds = [scenario(), scenario(uplink=50.0), scenario(speeds=[1, 3], last_mile=2.0)]
     schedules = [simulate(Words(script), world, steps=9).schedule for world in worlds]
     assert len({schedule.digest() for schedule in schedules}) == 1
+
+
+@pytest.mark.parametrize("rule", [Quorum(0.5), Lossy(0.3), Backup(workers=2)])
+def test_buckets_of_one_gradient_are_carried_for_the_same_workers(rule):
+    # The rule chooses once, from the work of a step: not again from those that it has chosen.
+    timeline = simulate(DDP(buckets=4), scenario(8, speeds=[1, 2, 3, 4], participation=rule), steps=10)
+    whole = simulate(DDP(buckets=1), scenario(8, speeds=[1, 2, 3, 4], participation=rule), steps=10)
+    counted = np.array([entry.counted for entry in timeline.schedule]).reshape(10, 4, 8)
+    assert (counted == counted[:, :1]).all()
+    assert timeline.counted_steps == counted[:, 0].sum()
+    if not isinstance(rule, Lossy):  # whose draws go by the number of a reduction
+        assert timeline.counted_steps == whole.counted_steps
+
+
+def test_who_verifies_does_so_for_all_of_a_step():
+    ledgers = [simulate(DDP(buckets=n), scenario(8, verification=0.25), steps=10).ledger.seconds for n in (1, 4)]
+    steps = [(ledger["compute"].sum(), ledger["verification"].sum()) for ledger in ledgers]
+    assert all(ledger["discarded"].max() < 1e-9 for ledger in ledgers)
+    assert all(compute + checked == pytest.approx(80) for compute, checked in steps) and steps[1][1] > 0

@@ -7,12 +7,14 @@ from overlapped import BucketedDDP
 from plain import local_steps
 from test_trainer import ADAMW, SCALES, SHAPE, STEPS, W, batches, distance, replicas, schedule, trainer
 from torch import nn
+from worlds import scenario, simulate
 
 from bench.adversary import FreeRiderStale, FreeRiderZero, Gaussian, LabelFlip, Scaling, SignFlip
 from bench.aggregator import Krum, Median
 from bench.algorithm import Algorithm, AllReduce, Start, Train, Wait
 from bench.algorithm.ddp import DDP
 from bench.algorithm.diloco import DiLoCo
+from bench.algorithm.fsdp import FSDP
 from bench.algorithm.local_sgd import LocalSGD
 from bench.codec import BF16
 from bench.data import Synthetic
@@ -145,6 +147,16 @@ def test_what_is_stale_is_known_for_each_part_of_a_gradient(corpus):
             schedule_of_parts.append(steps, np.ones(W, bool), np.zeros(W, bool))
     ours = trainer(corpus, adversary=FreeRiderStale(**QUARTER))
     ours.run(BucketedDDP(0.3), schedule_of_parts)
+    whole = run(corpus, "ddp", adversary=FreeRiderStale(**QUARTER))
+    assert distance(ours.replicas.params, whole) <= 1e-5
+
+
+@pytest.mark.parametrize("pieces", [DDP(buckets=4), FSDP(units=1), FSDP(units=4)])
+def test_what_is_stale_is_known_for_pieces_of_equal_size_and_is_no_parameters(corpus, pieces):
+    # 27,456 columns in four: all of one size. FSDP also gathers parameters, as many as a gradient's piece has columns.
+    schedule_of_pieces = simulate(pieces, scenario(W), STEPS).schedule
+    ours = trainer(corpus, adversary=FreeRiderStale(**QUARTER))
+    ours.run(pieces, schedule_of_pieces)
     whole = run(corpus, "ddp", adversary=FreeRiderStale(**QUARTER))
     assert distance(ours.replicas.params, whole) <= 1e-5
 

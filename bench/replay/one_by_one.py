@@ -12,7 +12,7 @@ from bench.seeds import stream
 class OneByOne(Delivery):
     """The pushes of one run.
 
-    A free rider that sends what it got sends the last payload of that size that any server took in.
+    A free rider that sends what it got sends the last payload about the same part that any server took in from a worker.
     """
 
     _pushes = 0  # so far
@@ -36,7 +36,7 @@ class OneByOne(Delivery):
         draw = int(stream(self._seed, "reduction", index).integers(2**63))
         if is_worker and self.attacking(step)[sender]:
             everybody = torch.ones(1, dtype=torch.bool, device=payload.device)
-            payload = self._adversary.attack(payload, everybody, self._last.get(payload.shape[1]), draw)
+            payload = self._adversary.attack(payload, everybody, self._last.get((push.part, payload.shape[1])), draw)
         if not push.encoded:
             return payload
         return self._coded(payload, [sender], push.part, self._memory if is_worker else None, draw)

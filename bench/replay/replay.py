@@ -278,7 +278,8 @@ class Replay:
         staleness = state.arrivals - pulled
         state.arrivals += 1
         state.behind += arrival.steps
-        self._delivery.arrived(arrival.payload)
+        if arrival.server is None:
+            self._delivery.arrived(arrival.payload, arrival.part)
         return Arrival(arrival.payload, arrival.part, arrival.sender, arrival.steps, staleness, arrival.server)
 
     def _drop(self, rank: int) -> None:
