@@ -193,7 +193,7 @@ class Simulator:
 
     def end_round(self, steps: int) -> bool:
         """Note where the clocks are, let a cluster's failures stop all of it, and admit who is back."""
-        end = self._clocks.last()
+        end = max(self._clocks.last(), self._round_begin)  # who discards may be where it was before the last round ended
         self._check_limit(end)
         pause = self._interruptions.after(self._round_begin, end) if self._interruptions else None
         if pause is not None:

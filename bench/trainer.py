@@ -231,7 +231,7 @@ class Trainer:
     def _welcome(self, counted: list[int], joined: list[int]) -> None:
         """Those who came back have downloaded the optimizer state of one that counted last time, or at least stayed.
 
-        And its parameters. In groups it is the nearest such worker, of those that they met last if it can be.
+        Where replicas differ for good, all of the replica: of the nearest such worker, of those that it met last if it can be.
         """
         self._delivery.forget(joined)
         idle = self._delivery.idle(self._taken)  # their optimizer has never stepped
@@ -246,7 +246,6 @@ class Trainer:
                 self.replicas.params[targets] = self.replicas.params[source].clone()
         elif joined and fresh and len(self.replicas.params) > 1:
             self.replicas.copy_state(fresh[0], joined)
-            self.replicas.params[joined] = self.replicas.params[fresh[0]].clone()
         self._counted_before = set(counted)
 
     def _took(self, steps: int, local: NDArray[np.int64]) -> None:

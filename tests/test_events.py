@@ -434,6 +434,11 @@ def test_what_it_knows_nothing_of_is_skipped(changes, rule, reason):
         simulate(Pairs(), scenario(2, **changes), steps=1, rule=rule)
 
 
+def test_an_average_of_two_knows_no_codec():
+    with pytest.raises(SkipError, match="two workers average their parameters as they are, and this codec"):
+        simulate(Pairs(), scenario(2), steps=1, codec=BF16())
+
+
 class Ends(Own):
     def run(self, replicas):
         yield Train(1)

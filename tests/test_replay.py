@@ -273,6 +273,13 @@ def test_an_average_in_mid_training_is_kept(corpus):
     assert distance(ours.replicas.params[1], mean - 0.1 * stale) <= 1e-6
 
 
+def test_an_average_with_one_who_would_send_others_parameters_is_skipped(corpus):
+    events = [(DONE, 1, 0), (DONE, 1, 1), (ROUND, 0, 1)]
+    with pytest.raises(SkipError, match="two workers average their parameters as they are, and this adversary"):
+        replay(corpus, adversary=SignFlip(fraction=0.5, start=0, scale=1.0)).run(Meeting(), recorded(2, events))
+    replay(corpus, adversary=LabelFlip(fraction=0.5, start=0)).run(Meeting(), recorded(2, events))
+
+
 def test_an_average_with_one_who_is_not_there_changes_nothing(corpus):
     events = [(DONE, 1, 0), (DROP, 0, 0), (DONE, 1, 1), (DONE, 1, 2), (DONE, 1, 3), (ROUND, 0, 1)]
     ours = replay(corpus, optimizer=PLAIN_SGD, lr_schedule=FLAT)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bench.adversary import FreeRiderStale, Gaussian, InnerProductManipulation, NoAdversary, SignFlip
 from bench.aggregator import Median
 from bench.algorithm import Algorithm, AllReduce, Exchange, Train
-from bench.codec import Codec
+from bench.codec import Codec, PowerSGD
 from bench.errors import SkipError
 from bench.graphs import metropolis
 from bench.optimizer import SGD, LearningRateSchedule
@@ -116,6 +116,11 @@ def test_each_group_aggregates_by_the_rule():
 def test_gossip_with_another_aggregator_than_the_mean_is_skipped():
     with pytest.raises(SkipError, match="gossip weighs each payload by its edge"):
         answers(lambda: Exchange(ROWS, RING), aggregator=Median(traffic="sharded", bucketing=1))
+
+
+def test_gossip_with_a_codec_that_needs_a_mean_of_all_is_skipped():
+    with pytest.raises(SkipError, match="this codec needs a mean of all first"):
+        answers(lambda: Exchange(ROWS, RING), codec=PowerSGD(rank=1))
 
 
 def bad(adversary):

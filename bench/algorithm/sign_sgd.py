@@ -9,8 +9,9 @@ from bench.replicas import Replicas
 class SignSGD(Algorithm):
     """Each worker votes with the sign of its own momentum, v ← β v + (1 - β) g; all step along the sign of the sum of votes.
 
-    Without `momentum` that is signSGD, with it Signum. A tie moves nothing. The one bit of a vote is a codec, `sign`; where
-    workers take batches of different sizes, votes weigh as much as these, where the papers have one for each worker.
+    Without `momentum` that is signSGD, with it Signum. A tie moves nothing, where votes travel as they are. The one bit of
+    a vote is a codec, `sign`, which has no zero: there a tie moves as if plus had won. Where workers take batches of different
+    sizes, votes weigh as much as these, where the papers have one for each worker.
     """
 
     identical_replicas = True
