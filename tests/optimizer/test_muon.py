@@ -150,7 +150,7 @@ def test_a_state_that_is_forgotten_is_fresh():
         ({"adamw_lr": math.inf}, "adamw_lr must be above 0 and finite, got inf"),
         ({"momentum": 1.0}, r"momentum must be in \[0, 1\), got 1"),
         ({"iterations": 0}, "iterations must be >= 1, got 0"),
-        ({"weight_decay": -1.0}, "weight_decay must be >= 0, got -1"),
+        ({"weight_decay": -1.0}, "weight_decay must be >= 0 and finite, got -1"),
         ({"beta2": 1.0}, r"beta2 must be in \[0, 1\), got 1"),
     ],
 )
