@@ -62,10 +62,14 @@ class Workload:
     state_bytes: float  # parameters and optimizer state: what a returner downloads
     resident_bytes: float  # state and gradient: what must fit in a device's memory
     activations: Activations | None = None  # for a model that is cut between layers
+    step_seconds: Floats | None = None  # (W,) of a step of an equal split, measured or given: stands in for the roofline
 
 
 class Pace:
-    """The seconds of a workload on each device of a fleet; raises FitError where it does not fit."""
+    """The seconds of a workload on each device of a fleet; raises FitError where it does not fit.
+
+    Where the workload gives the seconds of a step, one of more or fewer sequences takes as much longer or shorter.
+    """
 
     def __init__(self, fleet: Fleet, jitter: Jitter, workload: Workload, split: Split, seed: int) -> None:
         short = workload.resident_bytes - fleet.memory  # (W,)
@@ -74,10 +78,15 @@ class Pace:
                 f"parameters, gradient and optimizer state take {size_text(workload.resident_bytes)}, "
                 f"{size_text(short.max())} more than the memory of {fleet.names[short.argmax()]}"
             )
-        self.step_seconds = step_seconds(fleet, workload.work(workload.sequences))  # (W,) mean, of an equal split, unhindered
+        self.step_seconds = _equal_step_seconds(fleet, workload)  # (W,) mean, of an equal split, unhindered
         self.effort = split.effort(self.step_seconds)
         self._sequences = self.effort.sequences(workload.sequences, len(self.step_seconds))
-        self._seconds = self.step_seconds if self.effort.batch is None else _step_seconds(fleet, workload, self._sequences)
+        if self.effort.batch is None:
+            self._seconds = self.step_seconds  # (W,)
+        elif workload.step_seconds is None:
+            self._seconds = _step_seconds(fleet, workload, self._sequences)
+        else:
+            self._seconds = self.step_seconds * self._sequences / workload.sequences
         self._fleet, self._jitter, self._seed = fleet, jitter, seed
         self._draws = 0  # of step jitter
 
@@ -111,6 +120,18 @@ class Pace:
 def code_seconds(fleet: Fleet, ranks: Ints, load: Load) -> Floats:
     """Seconds of a `load` on the devices of `ranks`, (n,): of its memory traffic or its arithmetic, whichever takes longer."""
     return np.maximum(load.memory_bytes / fleet.memory_bandwidth[ranks], load.flops / fleet.peak[ranks])
+
+
+def _equal_step_seconds(fleet: Fleet, workload: Workload) -> Floats:
+    """The mean seconds of each worker's step in an equal split, (W,): those that are given, else those of its device."""
+    given, workers = workload.step_seconds, len(fleet.kind)
+    if given is None:
+        return step_seconds(fleet, workload.work(workload.sequences))
+    if given.shape != (workers,):
+        raise ValueError(f"step_seconds must be of {workers} workers, got shape {given.shape}")
+    if not (np.isfinite(given) & (given > 0)).all():
+        raise ValueError(f"step_seconds must be above 0 s and finite, got {given.tolist()}")
+    return given
 
 
 def _step_seconds(fleet: Fleet, workload: Workload, sequences: Ints) -> Floats:

@@ -107,7 +107,8 @@ class Trainer:
         self._behind = np.zeros(workers, np.int64)  # (W,) sequences behind what each sends next
         copies = 1 if algorithm.identical_replicas else workers
         initial = self._stacked.initial()  # (1, P)
-        self.replicas = Replicas(initial.repeat(copies, 1), self._optimizer, self._lr_schedule, layout)
+        everybody = initial.repeat(copies, 1)  # (W, P) or (1, P)
+        self.replicas = Replicas(everybody, self._optimizer, self._lr_schedule, layout, workers=workers)
         # The mean of gradients is the gradient of the joint batch: no need to keep one for each worker.
         self._may_join = algorithm.identical_replicas and algorithm.linear and self._delivery.plain and effort.uniform
         self._curve = Curve([0], [self.evaluate(self.replicas.consensus())])

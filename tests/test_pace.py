@@ -9,9 +9,10 @@ from worlds import scenario, simulate
 
 from bench.algorithm.ddp import DDP
 from bench.devices import Device, Matmul, Work, device_seconds, fleet
+from bench.errors import FitError
 from bench.jitter import HeavyTail, LogNormal, NoJitter
 from bench.pace import Pace, Workload
-from bench.split import Effort, Uniform
+from bench.split import BySpeed, Effort, Uniform
 
 SLOW, FAST = (
     Device(peak=peak, memory=1e9, memory_bandwidth=1e12, efficiency=1.0, source="", verified=True) for peak in (1e12, 4e12)
@@ -60,6 +61,48 @@ def test_what_sequences_cost_is_asked_of_the_workload_and_not_scaled():
     expected = [device_seconds(device, work(n)) for device, n in ((SLOW, 2), (FAST, 1), (SLOW, 3), (FAST, 2))]
     np.testing.assert_array_equal(seconds, expected)
     assert seconds[0] < seconds[2] < 1.5 * seconds[0]
+
+
+def given(seconds, split=None, resident=1.0):
+    """Steps of four sequences that take the seconds given, whatever the devices; these have a memory of 1 GB."""
+    devices = fleet({"slow": SLOW, "fast": FAST}, 2, 0, list=["slow", "fast"])
+    workload = Workload(lambda sequences: Work(flops=4e12), 4, 1.0, resident, step_seconds=np.array(seconds))
+    return Pace(devices, NoJitter(), workload, split or Uniform(), 0)
+
+
+def test_given_seconds_of_a_step_stand_in_for_those_of_the_device():
+    assert list(one_step(given([0.5, 2.0]))) == list(given([0.5, 2.0]).step_seconds) == [0.5, 2.0]
+    assert list(given([0.5, 2.0]).compute(np.array([1]), 3, 0.0)) == [6.0]
+
+
+def test_given_seconds_are_shared_out_over_sequences():
+    # One and seven sequences of the four of an equal split: a quarter of 0.5 s, and seven quarters of 2 s.
+    uneven = given([0.5, 2.0], Given((0.5, 3.5)))
+    assert list(one_step(uneven)) == [0.125, 3.5]
+    assert list(uneven.step_seconds) == [0.5, 2.0]  # of an equal split still
+
+
+def test_a_split_by_speed_goes_by_given_seconds():
+    # Speeds 2 and 0.5 a second, of mean 1.25: 1.6 and 0.4 of four sequences, 6.4 and 1.6, in whole ones 6 and 2.
+    assert list(one_step(given([0.5, 2.0], BySpeed()))) == [0.5 * 6 / 4, 2.0 * 2 / 4]
+
+
+def test_a_workload_whose_seconds_are_given_must_fit_memory_all_the_same():
+    with pytest.raises(FitError, match="more than the memory of slow"):
+        given([0.5, 2.0], resident=2e9)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "message"),
+    [
+        ([1.0], r"step_seconds must be of 2 workers, got shape \(1,\)"),
+        ([1.0, 0.0], r"step_seconds must be above 0 s and finite, got \[1.0, 0.0\]"),
+        ([np.nan, 1.0], r"step_seconds must be above 0 s and finite, got \[nan, 1.0\]"),
+    ],
+)
+def test_given_seconds_are_checked(seconds, message):
+    with pytest.raises(ValueError, match=message):
+        given(seconds)
 
 
 def test_sequences_are_those_of_the_workers_that_took_them():

@@ -28,7 +28,7 @@ class Gossip(Algorithm):
         params = replicas.params  # (W, P)
         yield Train(self.sync_every)
         for round in count():
-            weights = mixing(self.graph, len(params), round, self.graph_seed)  # (W, W)
+            weights = mixing(self.graph, replicas.workers, round, self.graph_seed)  # (W, W)
             if self.overlap:
                 sent = params.clone()
                 handle = yield Start(Exchange(sent, weights))

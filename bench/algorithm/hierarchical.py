@@ -28,7 +28,7 @@ class Hierarchical(Algorithm):
         self.islands, self.sync_every, self.outer_lr, self.outer_momentum = islands, sync_every, outer_lr, outer_momentum
 
     def run(self, replicas: Replicas) -> Program:
-        workers = len(replicas.params)
+        workers = replicas.workers
         if workers < self.islands:
             raise SkipError(f"{self.islands} islands need as many workers at least, and there are {workers}")
         island = np.arange(workers) * self.islands // workers  # (W,)

@@ -27,5 +27,5 @@ class Moshpit(Algorithm):
         for first in count(step=self.rounds):
             yield Train(self.sync_every)
             for round in range(first, first + self.rounds):
-                groups = grid_groups(len(replicas.params), self.dimensions, along=round % self.dimensions)  # (W,)
+                groups = grid_groups(replicas.workers, self.dimensions, along=round % self.dimensions)  # (W,)
                 replicas.params[:] = yield AllReduce(replicas.params, groups=groups)

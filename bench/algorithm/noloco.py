@@ -49,7 +49,7 @@ class NoLoCo(Algorithm):
         momentum = replicas.keep("outer_momentum", torch.zeros_like(fast))  # (W, P)
         for outer_step in count():
             yield Train(self.sync_every)
-            groups = random_groups(len(fast), self.group_size, outer_step, self.graph_seed)  # (W,)
+            groups = random_groups(replicas.workers, self.group_size, outer_step, self.graph_seed)  # (W,)
             mean_change = yield AllReduce(fast - slow, groups=groups)  # (W, P)
             mean_slow = yield AllReduce(slow, groups=groups)  # (W, P)
             momentum.mul_(self.outer_momentum)

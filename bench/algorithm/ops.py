@@ -217,7 +217,11 @@ class Algorithm:
     """True if a worker holds what the others cannot go on without, so that nobody may drop out or be late."""
 
     def run(self, replicas: Replicas) -> Program:
-        """The program of all workers, or of the one whose only row `replicas` holds."""
+        """The program of all workers, or of the one whose only row `replicas` holds.
+
+        Of workers in step, that one yields what the program of all does, with its own row for the rows of all, and is answered
+        with its row of what they are: how many workers there are is `replicas.workers`, never the number of rows.
+        """
         raise NotImplementedError
 
     def server(self, number: int, params: Tensor) -> Program:

@@ -26,7 +26,7 @@ class OverlappedDiLoCo(Algorithm):
         self.sync_every, self.eager, self.outer_lr, self.outer_momentum = sync_every, eager, outer_lr, outer_momentum
 
     def run(self, replicas: Replicas) -> Program:
-        workers = len(replicas.params)
+        workers = replicas.workers
         outer = Nesterov(lr=self.outer_lr, momentum=self.outer_momentum)
         anchor = replicas.params[:1].clone()  # (1, P), eager (W, P) from the first outer step on
         before = torch.zeros_like(replicas.params)  # (W, P) pseudo-gradients of the round before

@@ -165,7 +165,7 @@ class Unrolled:
         """(n, 2): of each payload that travels, who gets it and whose it is."""
         if not self.linear:
             raise SkipError("this aggregator treats all payloads alike, and gossip weighs each")
-        workers = len(self.replicas.params)
+        workers = self.replicas.workers
         if operation.weights.shape != (workers, workers):
             raise ValueError(f"weights must be ({workers}, {workers}), got {operation.weights.shape}")
         edges = np.argwhere(operation.weights)

@@ -11,20 +11,30 @@ from bench.replicas.layout import Layout
 class Replicas:
     """R copies of a model: `params`, (R, P), and optimizer state with R rows.
 
-    R is the number of workers, or 1 where an algorithm keeps all replicas identical. `layout` says which columns are which
+    R is the number of workers, or 1 where an algorithm keeps all replicas identical, or where the others' are elsewhere. `rank`
+    is that of the first row, and `workers` the number in the run, R unless it is given. `layout` says which columns are which
     tensor. `step_index` is the program step under way, which sets the learning rate: the interpreter moves it. On the meta
     device this is a shadow: shapes and bytes without numbers. A worker's own program gets `one` row of all.
     """
 
     def __init__(
-        self, params: Tensor, optimizer: Optimizer, schedule: LearningRateSchedule, layout: Layout | None = None
+        self,
+        params: Tensor,
+        optimizer: Optimizer,
+        schedule: LearningRateSchedule,
+        layout: Layout | None = None,
+        *,
+        rank: int = 0,
+        workers: int | None = None,
     ) -> None:
+        all_workers = len(params) if workers is None else workers
+        if not 0 <= rank <= all_workers - len(params):
+            raise ValueError(f"rank must be that of the first of {len(params)} rows of {all_workers} workers, got {rank}")
         self.params = params
         self.layout = layout or Layout.plain(params.shape[1])
         self.state: State = optimizer.state(params, self.layout.shapes)
         self.step_index: float = 0
-        self.rank = 0  # of the first row
-        self.workers = len(params)  # in the run, also where this is one of them
+        self.rank, self.workers = rank, all_workers
         self._optimizer, self._schedule = optimizer, schedule
 
     def one(self, rank: int) -> "Replicas":

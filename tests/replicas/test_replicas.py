@@ -1,5 +1,6 @@
 """One replica of many."""
 
+import pytest
 import torch
 
 from bench.optimizer import SGD, LearningRateSchedule
@@ -41,3 +42,19 @@ def test_what_a_part_cuts_of_a_matrix_are_its_whole_rows_and_what_is_left_over()
     assert [*layout.within(Part(((47, 63),))).shapes.values()] == [(1, 3, 5), (1,)]
     for count in range(1, 20):  # nothing is lost, wherever the cuts are
         assert sum(layout.within(part).columns for part in layout.parts(count)) == layout.columns
+
+
+def test_a_row_whose_fellows_are_elsewhere_knows_its_rank_and_how_many_they_are():
+    optimizer, schedule = SGD(lr=1.0, momentum=0.0), LearningRateSchedule(warmup=0, final=1.0, steps=9)
+    alone = Replicas(torch.zeros(1, 4), optimizer, schedule, rank=2, workers=3)
+    assert (alone.rank, alone.workers, len(alone.params)) == (2, 3, 1)
+    # Where nothing else is said, they are all here, and so they may be where one row stands for all of three.
+    assert (many().rank, many().workers) == (0, 3)
+    assert Replicas(torch.zeros(1, 4), optimizer, schedule, workers=3).workers == 3
+
+
+@pytest.mark.parametrize(("rows", "rank", "workers"), [(1, 3, 3), (1, -1, 3), (2, 2, 3), (3, 0, 2)])
+def test_rows_of_workers_that_are_not_in_the_run_are_refused(rows, rank, workers):
+    optimizer, schedule = SGD(lr=1.0, momentum=0.0), LearningRateSchedule(warmup=0, final=1.0, steps=9)
+    with pytest.raises(ValueError, match=f"rank must be .* {rows} rows of {workers} workers, got {rank}"):
+        Replicas(torch.zeros(rows, 4), optimizer, schedule, rank=rank, workers=workers)
