@@ -6,7 +6,8 @@
     ├── FitError       the model does not fit its devices: becomes a `does_not_fit` row
     ├── VirtualTimeout the virtual clock passed its limit: becomes a `timeout` row
     ├── DataError      training text is missing or too short
-    └── RecordError    a results folder or a row cannot be read or written
+    ├── RecordError    a results folder or a row cannot be read or written
+    └── EmulationError the emulator cannot work here, or a part of it failed
 
 Constructors raise a plain `ValueError` for a bad value; `bench.build` adds the field's full name and makes it a ConfError.
 """
@@ -41,6 +42,10 @@ class DataError(FarbenchError):
 
 class RecordError(FarbenchError):
     """A results folder or a row cannot be read or written."""
+
+
+class EmulationError(FarbenchError):
+    """The emulator cannot work on this machine, or a part of it failed."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
