@@ -65,13 +65,13 @@ class Delivery:
         """
         groups = operation.groups if isinstance(operation, AllReduce) else None
         if groups is None:
-            return self._aggregate(operation, ranks, weights, steps, self._draw(index), self._server_memory)
+            return self._aggregate(operation, ranks, weights, steps, reduction_draw(self._seed, index), self._server_memory)
         answer, senders = operation.payload.clone(), np.array(ranks, np.int64)
         for group in np.unique(groups[senders]):
             members, own = np.flatnonzero(groups == group), np.flatnonzero(groups[senders] == group)
             if len(members) > 1:
                 # Groups may be others each time: no server remembers what it owes them.
-                draw = self._draw(index, int(group))
+                draw = reduction_draw(self._seed, index, int(group))
                 answer[members] = self._aggregate(operation, senders[own].tolist(), weights[own], steps, draw, None)
         return answer
 
@@ -94,7 +94,7 @@ class Delivery:
         answer, senders = payload.clone(), np.array(ranks, np.int64)[travels].tolist()
         answer[ranks] = own * payload[ranks]
         if senders:
-            received = self._received(operation, senders, steps, self._draw(index))
+            received = self._received(operation, senders, steps, reduction_draw(self._seed, index))
             answer[ranks] += torch.from_numpy(among[:, travels]).to(payload) @ received
         return answer
 
@@ -121,8 +121,7 @@ class Delivery:
         received = self._received(operation, ranks, steps, draw)
         aggregate = self._aggregator.aggregate(received, weights, draw)
         if operation.encoded and isinstance(operation, AllReduce) and self._encoded_again:
-            again = int(stream(draw, "aggregate").integers(2**63))
-            return self._coded(aggregate, [0], operation.part, server_memory, again)
+            return self._coded(aggregate, [0], operation.part, server_memory, aggregate_draw(draw))
         return aggregate
 
     def _received(self, operation: AllReduce | ReduceScatter | Exchange, ranks: list[int], steps: int, draw: int) -> Tensor:
@@ -145,13 +144,19 @@ class Delivery:
             memory.keep(owed - received, senders, part)
         return received
 
-    def _draw(self, index: int, *group: int) -> int:
-        """What seeds all that is random in the reduction `index`, or in that of a group."""
-        return int(stream(self._seed, "reduction", index, *group).integers(2**63))
-
     @property
     def _encoded_again(self) -> bool:
         """Whether an aggregate passes through the codec on its way to everybody, too."""
         if self._aggregator.linear:
             return self._codec.traffic == "sharded"
         return self._aggregator.traffic == "sharded" and self._codec.traffic != "all_reduce"
+
+
+def reduction_draw(seed: int, index: int, *group: int) -> int:
+    """What seeds all that is random in the reduction `index` of a run, or in that of a group."""
+    return int(stream(seed, "reduction", index, *group).integers(2**63))
+
+
+def aggregate_draw(draw: int) -> int:
+    """What seeds the encoding of an aggregate in the reduction of that `draw`."""
+    return int(stream(draw, "aggregate").integers(2**63))

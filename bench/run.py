@@ -3,41 +3,28 @@
 import math
 import platform
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import numpy
 import torch
 
 from bench import __version__
-from bench.adversary import Adversary
-from bench.aggregator import Aggregator
-from bench.algorithm import Algorithm
-from bench.build import build
-from bench.codec import Codec
-from bench.data import Corpus, Source
-from bench.devices import Matmul, Work
-from bench.errors import ConfError, RecordError
+from bench.data import Corpus
+from bench.errors import RecordError
 from bench.events import EventSimulator
-from bench.feedback import Feedback
-from bench.lanes import Lanes, lanes_here
+from bench.lanes import Lanes
 from bench.memory import keep_freed_memory
-from bench.model import GPT, Shape
-from bench.optimizer import LearningRateSchedule, Optimizer
-from bench.pace import Activations, Workload
-from bench.participation import Backup
+from bench.model import GPT
 from bench.pipelines import PipelineSimulator
 from bench.progress import Progress
 from bench.record import SCHEMA, Row, Store, digest
 from bench.replay import Replay
-from bench.replicas import Layout, Replicas
 from bench.schedule import Order, Schedule
+from bench.setup import Setup
 from bench.simulator import Simulator
 from bench.timeline import Timeline
-from bench.trainer import Curve, Evaluation, Trainer
-from bench.units import TIME, parse
-from bench.verification import Hostile
-from bench.world import Conf, scenario, whole
+from bench.trainer import Curve, Trainer
+from bench.world import Conf
 
 TASK = ("model", "lr_schedule", "evaluation", "steps")
 """Settings that, with the text, say what is to be learnt; rows that share them can be compared."""
@@ -55,46 +42,12 @@ SIMULATORS: dict[str, type[Simulator | EventSimulator | PipelineSimulator]] = {
 """Who gives time to an algorithm, by who moves in step."""
 
 
-class Run:
-    """What conf describes, built and checked before anything is computed."""
+class Run(Setup):
+    """What conf describes, with a folder for what comes of it."""
 
     def __init__(self, conf: Conf, store: Store, progress: Progress) -> None:
-        self.conf, self.store, self.progress = conf, store, progress
-        self.steps = whole(conf, "steps", 1)
-        self.scenario = scenario(conf)
-        self.shape: Shape = build(conf["model"], "model", Shape)
-        self.timed: Shape = build(conf["timed_as"], "timed_as", Shape)
-        self.algorithm: Algorithm = build(conf["algorithm"], "algorithm")
-        self.codec: Codec = build(conf["codec"], "codec")
-        self.feedback: Feedback = build(conf["feedback"], "feedback")
-        self.aggregator: Aggregator = build(conf["aggregator"], "aggregator")
-        self.adversary: Adversary = build(conf["adversary"], "adversary")
-        self.optimizer: Optimizer = build(conf["optimizer"], "optimizer")
-        self.lr_schedule = build(conf["lr_schedule"], "lr_schedule", LearningRateSchedule, steps=self.steps)
-        self.evaluation = build(conf["evaluation"], "evaluation", Evaluation)
-        self.device, self.threads = _device(conf["device"]), _threads(conf["threads"])
-        try:
-            self.max_virtual = parse(conf["max_virtual"], TIME)
-        except ValueError as error:
-            raise ConfError(f"max_virtual {error}") from error
-        if not self.max_virtual > 0:
-            raise ConfError(f"max_virtual must be above 0 s, got '{conf['max_virtual']}'")
-        self._check_numbers()
-        if type(conf["train"]) is not bool:
-            raise ConfError(f"train must be true or false, got {conf['train']!r}")
-        source: Source = build(conf["data"], "data")
-        self.corpus = _corpus(source, source.fingerprint(), self.shape.vocabulary) if conf["train"] else None
-
-    def _check_numbers(self) -> None:
-        """Raises ConfError for settings that so few workers leave without a meaning."""
-        workers, fraction, bucketing = self.scenario.workers, self.adversary.fraction, self.aggregator.bucketing
-        if fraction and not self.adversary.members(self.conf["seed"], workers).any():
-            raise ConfError(f"adversary.fraction must make at least one of {workers} workers bad, got {fraction:g}")
-        if bucketing > 1 and bucketing >= workers:
-            raise ConfError(f"aggregator.bucketing must be below the number of workers, {workers}, got {bucketing}")
-        rule = self.scenario.participation
-        if isinstance(rule, Backup) and rule.workers >= workers:
-            raise ConfError(f"participation.workers must be below the number of workers, {workers}, got {rule.workers}")
+        super().__init__(conf)
+        self.store, self.progress = store, progress
 
     def facts(self) -> Row:
         """What is known before anything is computed."""
@@ -133,37 +86,20 @@ class Run:
 
     def simulate(self) -> tuple[Timeline, float]:
         """The timeline, and the tokens a second of the same devices if nothing ever held them up."""
-        P, W = self.timed.parameters, self.scenario.workers
         keep_freed_memory()
-        shadow = Replicas(torch.empty((W, P), device="meta"), self.optimizer, self.lr_schedule, Layout(GPT(self.timed).tensors))
-        share = self.algorithm.state_share(W)
-        workload = Workload(
-            work=self.work,
-            sequences=self.timed.batch,
-            state_bytes=shadow.state_bytes,
-            resident_bytes=share * (shadow.state_bytes + shadow.params[:1].nbytes),
-            activations=Activations(self.timed.layers, self.timed.context, self.timed.width),
-        )
-        adversary = self.adversary
-        hostile = Hostile(adversary.members(self.conf["seed"], W), adversary.start, adversary.computes)
+        shadow = self.shadow()
         simulator = SIMULATORS[self.algorithm.lockstep](
             self.scenario,
-            workload,
+            self.workload(shadow),
             self.codec,
             self.max_virtual,
             rule=self.aggregator,
             feedback=self.feedback,
-            hostile=hostile if adversary.fraction else None,
+            hostile=self.hostile,
         )
         with self.progress.steps("simulating", self.steps) as progress:
             timeline = simulator.run(self.algorithm, shadow, self.steps, progress)
         return timeline, float((self.timed.step_tokens / simulator.step_seconds).sum())
-
-    def work(self, sequences: int) -> Work:
-        """What a step of `sequences` sequences of the timed shape asks of a device."""
-        demand = self.timed.demand(sequences)
-        matmuls = tuple(Matmul(*product) for product in demand.products)
-        return Work(matmuls, traffic_bytes=demand.traffic_bytes, kernels=demand.kernels)
 
     def _learning(self, timeline: Timeline) -> Row:
         assert self.corpus is not None
@@ -247,29 +183,6 @@ def versions() -> dict[str, str]:
     }
 
 
-@lru_cache(maxsize=1)
-def _corpus(source: Source, fingerprint: str, vocabulary: int) -> Corpus:
-    """The text of a source; the jobs of a sweep in one process read an unchanged one once."""
-    return source.corpus(vocabulary)
-
-
 def stack_size(workers: int, device: str) -> int:
     """Workers in one stack: all of them on a GPU; on CPU half of them, at most 4, where more gains nothing."""
     return workers if device != "cpu" else min(4, max(1, workers // 2))
-
-
-def _device(setting: str) -> str:
-    if setting not in ("auto", "cpu", "cuda"):
-        raise ConfError(f"device must be auto, cpu or cuda, got '{setting}'")
-    available = torch.cuda.is_available()
-    if setting == "cuda" and not available:
-        raise ConfError("device must be one that is here, got 'cuda', and torch finds none")
-    return "cuda" if available and setting != "cpu" else "cpu"
-
-
-def _threads(setting: Any) -> int:
-    if setting == "auto":
-        return lanes_here()
-    if type(setting) is not int or setting < 1:
-        raise ConfError(f"threads must be auto or a whole number >= 1, got {setting!r}")
-    return setting

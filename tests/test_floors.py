@@ -17,10 +17,13 @@ FLOORS = (
     (
         *("scenario", "world", "schedule", "timeline", "downloads", "roster", "aggregation", "watch"),
         *("reduction", "pace", "codings", "clocks", "lockstep", "simulator", "delivery", "trainer"),
-        *("stacked", "apart", "replay", "events", "pipelines"),
+        *("stacked", "apart", "replay", "events", "pipelines", "setup"),
     ),
     ("record",),
-    ("progress", "run", "job", "report", "reference", "sweep", "explain", "resolvers", "__main__"),
+    (
+        *("progress", "run", "job", "report", "reference", "sweep", "explain", "resolvers", "__main__"),
+        *("emulator", "emulate", "probe"),
+    ),
 )
 """Bottom to top. Modules of one floor may import each other, save across the halves, and never in a circle."""
 

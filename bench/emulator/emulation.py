@@ -1,0 +1,307 @@
+"""One emulation, as its hub conducts it: nodes begin, meet, start together, drop out and come back, and report."""
+
+import os
+import selectors
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from bench.emulator.channel import Channel, channels
+from bench.emulator.fabric import Fabric
+from bench.emulator.lines import Lines
+from bench.emulator.machine import Load
+from bench.emulator.membership import Break, Membership
+from bench.emulator.node import PATIENCE, Post, work
+from bench.emulator.payloads import check
+from bench.errors import EmulationError, SkipError
+from bench.recovery import FromPeers
+from bench.setup import Setup
+
+_LEAD = 0.1  # seconds from the word to start to the start
+_PORT = 29500
+
+Hosts = Callable[[int, tuple[int, ...]], Fabric | None]
+
+
+@dataclass
+class Child:
+    """One node's process."""
+
+    node: int
+    pid: int
+    main: Channel  # what it reports, and rounds
+    breaks: Channel
+    report: dict[str, Any] | None = None
+    tensors: list[Tensor] = field(default_factory=list)
+
+
+class Emulation:
+    """What a launcher asked for. Raises EmulationError where a node fails."""
+
+    def __init__(self, launcher: Channel, message: dict[str, Any], folder: Path, hosts: Hosts) -> None:
+        self._launcher, self._folder = launcher, folder
+        self._setup = Setup(message["conf"])
+        check(self._setup)
+        scenario = self._setup.scenario
+        workers, beside = scenario.workers, self._setup.algorithm.servers(scenario.workers)
+        self._workload = self._setup.workload(self._setup.shadow(), np.array(message["step_seconds"]))
+        self._measured, self._changing = message["measured"], message["changing"]
+        self._presence = scenario.churn.presence(self._setup.conf["seed"], _regions(self._setup))
+        self._fabric = hosts(workers, beside)
+        self._lines = Lines.of(scenario)
+        nodes = range(workers + len(beside))
+        fabric = self._fabric
+        here = {node: "127.0.0.1" if fabric is None else fabric.address(node) for node in nodes}
+        self._addresses = {node: (address, _PORT + node) for node, address in here.items()}
+        self._children: dict[int, Child] = {}
+        self._selector = selectors.DefaultSelector()
+        up = np.flatnonzero(self._presence.up).tolist()
+        self._membership = Membership(set(up))
+        self._servers = list(range(workers, workers + len(beside)))
+        self._dropped: list[tuple[int, float]] = []
+
+    def run(self) -> None:
+        """Conduct it, and tell the launcher."""
+        try:
+            for node in [*sorted(self._membership.members), *self._servers]:
+                self._begin(node)
+            self._everybody("met")
+            host_seconds = self._probed()
+            self._launcher.send({"ready": True, "host_seconds": host_seconds})
+            self._launcher.receive()
+            if self._fabric is not None:
+                self._fabric.shape(self._lines)
+            self._tell({"go": True})
+            self._everybody("warm")
+            before, sent, received, start = Load.now(), *self._counted(), time.monotonic() + _LEAD
+            self._tell({"start": start})
+            self._conduct(start)
+            seconds, load = time.monotonic() - start, Load.now()
+            self._settle_links()
+            sent_after, received_after = self._counted()
+            self._report(start, load.since(before, seconds), sent_after - sent, received_after - received)
+        finally:
+            self._end()
+
+    def _begin(self, node: int, returns: bool = False) -> None:
+        """Fork the process of a node."""
+        main, theirs = channels()
+        breaks, their_breaks = channels()
+        post = Post(
+            node=node,
+            setup=self._setup,
+            workload=self._workload,
+            fabric=self._fabric,
+            addresses=self._addresses,
+            folder=self._folder,
+            measured=self._measured,
+            changing=self._changing,
+            members=sorted(self._membership.members),
+            returns=returns,
+        )
+        pid = os.fork()
+        if not pid:
+            status = 1
+            try:
+                for child in self._children.values():
+                    child.main.close()
+                    child.breaks.close()
+                main.close()
+                breaks.close()
+                self._launcher.close()
+                work(post, theirs, their_breaks)
+                status = 0
+            finally:
+                os._exit(status)
+        theirs.close()
+        their_breaks.close()
+        child = Child(node, pid, main, breaks)
+        self._children[node] = child
+        for channel in (main, breaks):
+            self._selector.register(channel, selectors.EVENT_READ, child)
+
+    def _probed(self) -> float:
+        """Seconds of a message on links that are not shaped, as the slowest rank sees it; where there are all-reduces."""
+        self._tell({"probe": self._setup.algorithm.lockstep != "none"})
+        if self._setup.algorithm.lockstep == "none":
+            return 0.0
+        return max(float(message["host_seconds"]) for message in self._everybody("host_seconds"))
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        for child in self._children.values():
+            child.main.send(message)
+
+    def _everybody(self, what: str) -> list[dict[str, Any]]:
+        """That message of every node."""
+        got: dict[int, dict[str, Any]] = {}
+        deadline = time.monotonic() + 2 * PATIENCE
+        while len(got) < len(self._children):
+            for child, channel in self._events(deadline):
+                message = self._heard(child, channel)[0]
+                if what not in message:
+                    raise EmulationError(f"node {child.node} said {message} instead of '{what}'")
+                got[child.node] = message
+            if time.monotonic() > deadline:
+                silent = sorted(self._children.keys() - got.keys())
+                raise EmulationError(f"nodes {silent} did not come to '{what}' within {2 * PATIENCE:g} s")
+        return list(got.values())
+
+    def _conduct(self, start: float) -> None:
+        """Until every node that is there is through: kill and begin workers as churn says, and settle who meets."""
+        while any(child.report is None for child in self._children.values()):
+            due = start + float(self._presence.until.min())
+            for child, channel in self._events(due):
+                message, tensors = self._heard(child, channel)
+                self._answer(child, message, tensors, start)
+            now = time.monotonic() - start
+            while self._presence.until.min() <= now:
+                self._turn(int(self._presence.until.argmin()), start)
+
+    def _answer(self, child: Child, message: dict[str, Any], tensors: list[Tensor], start: float) -> None:
+        """One message of a node on the way."""
+        membership, rank = self._membership, child.node
+        match message:
+            case {"done": report}:
+                child.report, child.tensors = report, tensors[: len(tensors) - len(report["answers"])]
+                last = dict(zip(report.pop("answers"), tensors[len(child.tensors) :], strict=True))
+                membership.done[rank] = last
+                self._launcher.send({"done": rank})
+                self._meet()
+            case {"round": number, "answers": _}:
+                for joining in sorted(membership.joining):
+                    self._hand_over(self._children[joining], message, tensors)
+            case {"round": number}:
+                joined = membership.round(number)
+                child.main.send(
+                    {
+                        "generation": membership.generation,
+                        "members": sorted(membership.members),
+                        "joined": joined,
+                        "hand_over": bool(joined) and rank == membership.first_to_stay(),
+                    }
+                )
+                self._launcher.send({"round": number})
+            case {"broken": index, "has": has}:
+                membership.broken(rank, Break(index, dict(zip(has, tensors, strict=True))))
+                self._meet()
+            case {"back": _}:
+                child.main.send({"sources": self._sources()})
+            case {"ready": _}:
+                membership.ready.add(rank)
+            case _:
+                raise EmulationError(f"node {rank} said {message}, which nobody expected")
+
+    def _meet(self) -> None:
+        """If all whose reduction broke wait for it, they meet anew."""
+        lacking = self._membership.meet()
+        if lacking is None:
+            return
+        members = sorted(lacking)
+        for rank, answers in lacking.items():
+            message = {"members": members, "generation": self._membership.generation, "has": list(answers)}
+            self._children[rank].breaks.send(message, list(answers.values()))
+
+    def _hand_over(self, child: Child, past: dict[str, Any], tensors: list[Tensor]) -> None:
+        """Give a returner what the program's variables are made of, beside the links."""
+        membership = self._membership
+        members, generation = sorted(membership.members), membership.generation
+        child.main.send({**past, "members": members, "generation": generation}, tensors)
+        membership.joined(child.node)
+
+    def _sources(self) -> list[int]:
+        """From whom a returner downloads its state."""
+        recovery = self._setup.scenario.recovery
+        if not isinstance(recovery, FromPeers):
+            raise SkipError(
+                "who comes back downloads from other workers here; a server outside is not emulated: recovery=peers"
+            )
+        return sorted(self._membership.members)[: recovery.peers]
+
+    def _turn(self, rank: int, start: float) -> None:
+        """A worker's interval, up or down, ends: a real kill, or a new process."""
+        up = bool(self._presence.up[rank])
+        self._presence.next(np.array([rank]))
+        child = self._children.get(rank)
+        if not up:
+            self._begin(rank, returns=True)
+        elif child is not None and child.report is None:
+            self._forget(child)
+            os.kill(child.pid, signal.SIGKILL)
+            os.waitpid(child.pid, 0)
+            self._dropped.append((rank, time.monotonic() - start))
+            if rank in self._membership.members | self._membership.ready:
+                self._membership.lost(rank)
+                self._meet()
+
+    def _events(self, until: float) -> list[tuple[Child, Channel]]:
+        """What came up to that second of the machine's clock."""
+        found = self._selector.select(max(0.0, min(until - time.monotonic(), 1.0)))
+        return [(key.data, key.fileobj) for key, _ in found]  # type: ignore[misc]
+
+    def _heard(self, child: Child, channel: Channel) -> tuple[dict[str, Any], list[Tensor]]:
+        """The next message of a node. Raises EmulationError where it failed, or is gone."""
+        try:
+            message, tensors = channel.receive()
+        except EOFError:
+            raise EmulationError(f"node {child.node} ended without a word") from None
+        if "failed" in message:
+            raise EmulationError(f"node {child.node} failed: {message['failed']}")
+        return message, tensors
+
+    def _counted(self) -> tuple[Any, Any]:
+        """Bytes that went out and came in by each worker's line so far, (W,)."""
+        if self._fabric is None:
+            return np.full((2, self._setup.scenario.workers), np.nan)
+        return self._fabric.sent(), self._fabric.received()
+
+    def _settle_links(self) -> None:
+        """Let what is still on its way arrive."""
+        time.sleep(float(self._lines.delay.max()) + 0.02)
+
+    def _report(self, start: float, load: dict[str, float | None], sent: Any, received: Any) -> None:
+        """All that was seen, and each worker's parameters."""
+        children = [child for _, child in sorted(self._children.items())]
+        workers = [child for child in children if child.tensors]
+        message = {
+            "measured": {
+                "start": start,
+                "nodes": {child.node: child.report for child in children},
+                "dropped": self._dropped,
+                "sent": sent.tolist(),
+                "received": received.tolist(),
+                "load": load,
+                "overruns": 0 if self._fabric is None else self._fabric.overruns(),
+                "ranks": [child.node for child in workers],
+            }
+        }
+        self._launcher.send(message, [child.tensors[0] for child in workers])
+
+    def _forget(self, child: Child) -> None:
+        del self._children[child.node]
+        for channel in (child.main, child.breaks):
+            self._selector.unregister(channel)
+            channel.close()
+
+    def _end(self) -> None:
+        """No process is left."""
+        for child in list(self._children.values()):
+            if child.report is not None:
+                child.main.send({"exit": True})
+            else:
+                os.kill(child.pid, signal.SIGKILL)
+        for child in list(self._children.values()):
+            os.waitpid(child.pid, 0)
+            self._forget(child)
+        self._selector.close()
+
+
+def _regions(setup: Setup) -> Any:
+    """As the Simulator asks for them, (W,)."""
+    network = setup.scenario.network
+    return network.region if network.several_regions else np.full(network.workers, -1)

@@ -1,0 +1,81 @@
+"""Who takes part: settled before each round, and anew when a reduction has broken."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from bench.errors import FarbenchError
+
+
+class LostWhileJoining(FarbenchError):
+    """Somebody dropped out while another came back, and what was settled no longer holds."""
+
+
+@dataclass
+class Break:
+    """What a member knows that has found its reduction broken."""
+
+    index: int  # of the reduction
+    answers: dict[int, Tensor]  # of those just before it
+
+
+@dataclass
+class Membership:
+    """The members of the moment. A *generation* is a set of them that has met."""
+
+    members: set[int]
+    generation: int = 0
+    waiting: dict[int, Break] = field(default_factory=dict)  # members that want to meet anew
+    done: dict[int, dict[int, Tensor]] = field(default_factory=dict)  # members that are through, and their last answers
+    ready: set[int] = field(default_factory=set)  # who is back with state, and waits for a round
+    joining: set[int] = field(default_factory=set)  # of the members, who waits for the program's variables
+    _rounds: dict[int, int] = field(default_factory=dict)  # the generation of each round
+
+    def lost(self, rank: int) -> None:
+        """`rank` has dropped out."""
+        if rank in self.joining or (self.joining and rank == min(self.members - self.joining)):
+            raise LostWhileJoining(f"rank {rank} dropped out while rank {min(self.joining)} came back: that is not emulated")
+        self.members.discard(rank)
+        self.waiting.pop(rank, None)
+        self.ready.discard(rank)
+
+    def round(self, number: int) -> list[int]:
+        """Who joins in the round of that number: settled when the first member asks."""
+        if number not in self._rounds:
+            self.joining, self.ready = self.ready, set()
+            self.members |= self.joining
+            self.generation += bool(self.joining)
+            self._rounds[number] = self.generation
+        return sorted(self.joining) if self._rounds[number] == self.generation else []
+
+    def joined(self, rank: int) -> None:
+        """`rank` has all that it needs."""
+        self.joining.discard(rank)
+
+    def broken(self, rank: int, what: Break) -> None:
+        """A member has found its reduction broken."""
+        self.waiting[rank] = what
+
+    def meet(self) -> dict[int, dict[int, Tensor]] | None:
+        """Once all members that are not through wait: what each of them lacks of the answers that some have."""
+        if not self.waiting or self.members - self.done.keys() != self.waiting.keys():
+            return None
+        known: dict[int, Tensor] = {}
+        for answers in (*self.done.values(), *(wait.answers for wait in self.waiting.values())):
+            known |= answers
+        self.generation += 1
+        lacking = {
+            rank: {index: answer for index, answer in known.items() if index >= wait.index}
+            for rank, wait in self.waiting.items()
+        }
+        self.waiting = {}
+        return lacking
+
+    def first_to_stay(self) -> int:
+        """The member that hands the program's variables to those who join."""
+        return min(self.members - self.joining)
+
+    def left(self) -> Iterable[int]:
+        """Members that are not through."""
+        return sorted(self.members - self.done.keys())

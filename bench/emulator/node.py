@@ -1,0 +1,147 @@
+"""The process of one node of an emulation, a worker or a server, from its fork to its end."""
+
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+
+from bench.emulator.channel import Channel
+from bench.emulator.communicator import Communicator
+from bench.emulator.fabric import Fabric
+from bench.emulator.learner import Learner
+from bench.emulator.mesh import Mesh, Message
+from bench.emulator.pacer import Pacer
+from bench.emulator.payloads import Payloads
+from bench.emulator.rank import Past, Rank
+from bench.network.collectives.gloo import gloo_seconds
+from bench.pace import Pace, Workload
+from bench.setup import Setup
+
+PATIENCE = 60.0  # seconds that a node waits for another that says nothing
+_TRIES = 20  # of the smallest all-reduce
+
+
+@dataclass(frozen=True)
+class Post:
+    """What a node is told when it begins."""
+
+    node: int
+    setup: Setup
+    workload: Workload
+    fabric: Fabric | None  # None: everything on this machine's loopback
+    addresses: dict[int, tuple[str, int]]
+    folder: Path  # for files through which nodes find each other
+    measured: bool  # computing takes this machine's time, not the scenario's
+    changing: bool  # workers may drop out and come back
+    members: list[int]  # workers that are there at the start
+    returns: bool = False  # it comes back, while the others go on
+
+
+def work(post: Post, main: Channel, breaks: Channel) -> None:
+    """Do a node's part, and tell the hub over `main`; what goes wrong, too."""
+    try:
+        if post.fabric is not None:
+            post.fabric.enter(post.node)
+        torch.set_num_threads(1)
+        torch.manual_seed(0)
+        mesh = Mesh(post.node, post.addresses, patience=PATIENCE)
+        if post.node >= post.setup.scenario.workers or post.setup.algorithm.lockstep == "none":
+            raise NotImplementedError
+        _worker(post, mesh, main, breaks)
+        mesh.close()
+    except BaseException:
+        main.send({"failed": traceback.format_exc()})
+        raise
+
+
+def _worker(post: Post, mesh: Mesh, main: Channel, breaks: Channel) -> None:
+    setup, scenario, rank = post.setup, post.setup.scenario, post.node
+    pace = Pace(scenario.fleet, scenario.jitter, post.workload, scenario.split, setup.conf["seed"])
+    payloads = Payloads(setup, rank)
+    learner = Learner(setup, pace.effort, rank, payloads)
+    only_steps = scenario.split.local_steps_only
+    pacer = Pacer(pace, rank, setup.shape.parameters, local_steps_only=only_steps, measured=post.measured)
+    interface = None if post.fabric is None else "eth0"
+    wires = Communicator(rank, mesh, post.folder, interface, patience=PATIENCE)
+    replicas = learner.replicas
+
+    def hand_out_state(request: Message) -> None:
+        """A share of this worker's state, for one who comes back."""
+        share, shares = request.header["share"], request.header["shares"]
+        state = torch.cat([replicas.params[0], *(tensor[0].flatten() for tensor in replicas.state.values())])
+        mesh.send(request.source, ("state", share), (state.tensor_split(shares)[share],))
+
+    mesh.on("get_state", hand_out_state)
+    mesh.connect([other for other in post.members if other != rank])
+    members, generation, past = post.members, 0, None
+    if post.returns:
+        members, generation, past = _come_back(post, mesh, main)
+    else:
+        wires.form(members, generation)
+        main.send({"met": rank})
+        message, _ = main.receive()
+        if message["probe"]:
+            main.send({"host_seconds": _host_seconds(wires, len(members))})
+            message, _ = main.receive()
+        # Connections that were made on unshaped links know nothing of the shaped ones.
+        generation = 1
+        wires.form(members, generation)
+        wires.all_reduce(torch.zeros(1, min(setup.shape.parameters, 2**16)), members)
+        main.send({"warm": rank})
+        message, _ = main.receive()
+        pacer.origin = message["start"]
+        time.sleep(max(0.0, message["start"] - time.monotonic()))
+    worker = Rank(
+        setup,
+        learner=learner,
+        payloads=payloads,
+        pacer=pacer,
+        wires=wires,
+        rounds=main,
+        breaks=breaks,
+        members=members,
+        generation=generation,
+        changing=post.changing,
+        past=past,
+    )
+    worker.run()
+    kept = worker.last_answers()
+    report = {**worker.report(), "answers": list(kept)}
+    main.send({"done": report}, [replicas.params, *kept.values()])
+    main.receive()  # others may still need this node's connections
+    wires.close()
+
+
+def _come_back(post: Post, mesh: Mesh, main: Channel) -> tuple[list[int], int, Past]:
+    """Download state from others over the links, then wait to be taken in: the members, their generation, and the past."""
+    main.send({"back": post.node})
+    message, _ = main.receive()
+    sources = message["sources"]
+    for share, source in enumerate(sources):
+        mesh.send(source, ("get_state", share), header={"share": share, "shares": len(sources)})
+    for share, source in enumerate(sources):
+        mesh.receive(source, ("state", share))
+    main.send({"ready": post.node})
+    message, tensors = main.receive()
+    count = message["answers"]
+    past = Past(answers=tensors[:count], params=tensors[count], state=tensors[count + 1 :], round=message["round"])
+    return message["members"], message["generation"], past
+
+
+def _host_seconds(wires: Communicator, ranks: int) -> float:
+    """Seconds of a message between two ranks of this machine on links that are not shaped: gloo's smallest all-reduce is so many.
+
+    All of its segments wait for a notice; the schedule of bench.network.collectives.gloo says how many messages follow each other.
+    """
+    row, seconds = torch.zeros(1, 2 * ranks), []
+    for _ in range(_TRIES + 1):
+        begun = time.monotonic()
+        wires.all_reduce(row)
+        seconds.append(time.monotonic() - begun)
+    one = np.ones(ranks)
+    messages = gloo_seconds(rates=one * np.inf, latency=one, back=one, nbytes=row.nbytes, one_queue=ranks == 2)
+    return median(seconds[1:]) / messages

@@ -1,0 +1,203 @@
+"""One emulated worker of an algorithm whose workers move together: the program on its own row, reductions on real links."""
+
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.algorithm import AllGather, AllReduce, Exchange, ReduceScatter, Train
+from bench.emulator.channel import Channel
+from bench.emulator.communicator import Communicator
+from bench.emulator.learner import Learner
+from bench.emulator.mesh import PeerLost
+from bench.emulator.pacer import Pacer
+from bench.emulator.payloads import Payloads
+from bench.lockstep import Compute, Shared, play
+from bench.setup import Setup
+
+KEPT = 8
+"""Answers of the last reductions, which others may lack when somebody drops out: more than are ever in the air."""
+
+_WORDS = {AllReduce: "all_reduce", ReduceScatter: "reduce_scatter", AllGather: "all_gather", Exchange: "exchange"}
+
+
+@dataclass
+class Operation:
+    """One reduction, as this rank saw it; seconds of the machine's clock."""
+
+    index: int
+    word: str
+    steps: int  # of the program since the one before began
+    ready: float  # when this rank had done what it sends
+    began: float = 0.0  # when those before it were over, too
+    over: float = 0.0
+    counted: tuple[int, ...] = ()  # whose payloads it carried
+
+
+@dataclass(frozen=True)
+class Past:
+    """What a returner takes over from a worker that stayed: with it the program can be gone through again up to here."""
+
+    answers: list[Tensor]  # of all reductions so far, (1, n) each
+    state: list[Tensor]  # of the optimizer, (1, …) each
+    params: Tensor  # (1, P)
+    round: int  # in which it begins to take part
+
+
+class Rank:
+    """Interprets a program for one worker. Reductions follow each other in a thread of their own, as in one communicator.
+
+    Where workers may drop out, who takes part is settled by the hub before each round, and anew when a reduction has broken:
+    those that have its answer already hand it to the others, who else begin it again without whoever is gone.
+    """
+
+    def __init__(
+        self,
+        setup: Setup,
+        *,
+        learner: Learner,
+        payloads: Payloads,
+        pacer: Pacer,
+        wires: Communicator,
+        rounds: Channel,
+        breaks: Channel,
+        members: list[int],
+        generation: int,
+        changing: bool,
+        past: Past | None = None,
+    ) -> None:
+        self._setup, self._learner, self._payloads, self._pacer, self._wires = setup, learner, payloads, pacer, wires
+        self._hub_of_rounds, self._hub_of_breaks = rounds, breaks
+        self._members, self._changing, self._past = members, changing, past
+        self._generation = generation
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="reductions")
+        self._begun, self._opened, self._segment_steps, self._round = 0, -1, 0, 0
+        self._answers: dict[int, Tensor] = {}  # of reductions, all of them where workers may come back
+        self.operations: list[Operation] = []
+        self.round_end: list[tuple[int, float]] = []  # program steps, second
+
+    def run(self) -> None:
+        """Go through the program up to the last step."""
+        try:
+            play(self._setup.algorithm.run(self._learner.replicas), self, self._learner.replicas.params.shape[1])
+        finally:
+            self._thread.shutdown(cancel_futures=True)
+
+    def compute(self, operation: Compute, opens: bool) -> Tensor | None:
+        if self._opened != self._begun:
+            self._opened = self._begun
+            self._learner.behind[:] = 0
+        begun = time.monotonic()
+        answer = self._learner.compute(operation, opens, idle=self._past is not None)
+        if opens:
+            self._segment_steps += operation.steps if isinstance(operation, Train) else 1
+        if self._past is None:
+            self._pacer.ask(operation, opens, begun)
+        return answer
+
+    def start(self, operation: Shared) -> "Future[Tensor]":
+        index, self._begun = self._begun, self._begun + 1
+        if self._past is not None and index < len(self._past.answers):
+            over: Future[Tensor] = Future()
+            over.set_result(self._past.answers[index])
+            self._answers[index], self._segment_steps = self._past.answers[index], 0
+            return over
+        self._pacer.before_start()
+        entry = Operation(index, _WORDS[type(operation)], self._segment_steps, time.monotonic())
+        self._segment_steps = 0
+        self.operations.append(entry)
+        weights = torch.from_numpy(self._learner.behind.copy())
+        sent = replace(operation, payload=operation.payload.clone())  # it goes on computing on what that is a view of
+        return self._thread.submit(self._deliver, sent, weights, entry, self._learner.taken)
+
+    def wait(self, started: "Future[Tensor]") -> Tensor:
+        self._pacer.before_wait()
+        return started.result().clone()  # a program may change what it is handed
+
+    def end_round(self, steps: int) -> bool:
+        self._round += 1
+        if self._past is not None:
+            if self._round == self._past.round:
+                self._take_over(self._past)
+            return False
+        self.round_end.append((steps, time.monotonic()))
+        if steps >= self._setup.steps:
+            return True
+        if self._changing:
+            self._settle_round()
+        return False
+
+    def last_answers(self) -> dict[int, Tensor]:
+        """Those that others may lack if somebody drops out at the very end."""
+        return {index: answer for index, answer in self._answers.items() if index >= self._begun - KEPT}
+
+    def report(self) -> Mapping[str, Any]:
+        """What came of it, but for the replica."""
+        return {"operations": [asdict(entry) for entry in self.operations], "rounds": self.round_end, **self._pacer.report()}
+
+    def _deliver(self, operation: Shared, weights: Tensor, entry: Operation, steps: int) -> Tensor:
+        """The answer of one reduction, which is tried until it is there."""
+        entry.began = time.monotonic()
+        answer: Tensor | None = None
+        while answer is None:
+            try:
+                answer = self._payloads.deliver(operation, self._wires, self._members, weights, entry.index, steps)
+            except PeerLost:
+                answer = self._mend(entry.index)
+        entry.over, entry.counted = time.monotonic(), tuple(self._members)
+        self._payloads.arrived(operation, answer)
+        self._answers[entry.index] = answer
+        if not self._changing:
+            self._answers.pop(entry.index - KEPT, None)
+        return answer
+
+    def _mend(self, index: int) -> Tensor | None:
+        """Settle with the hub and the others who is left; the answer of the reduction `index`, if one of them has it."""
+        kept = {other: answer for other, answer in self._answers.items() if index - KEPT < other < index}
+        self._hub_of_breaks.send({"broken": index, "has": list(kept)}, list(kept.values()))
+        while True:
+            message, tensors = self._hub_of_breaks.receive()
+            self._members, self._generation = message["members"], message["generation"]
+            try:
+                self._wires.form(self._members, self._generation)
+            except PeerLost:
+                self._hub_of_breaks.send({"broken": index, "has": list(kept)}, list(kept.values()))
+            else:
+                return dict(zip(message["has"], tensors, strict=True)).get(index)
+
+    def _settle_round(self) -> None:
+        """Ask the hub who takes part in the round that begins; who comes back gets what it needs from the first of the others."""
+        self._hub_of_rounds.send({"round": self._round})
+        message, _ = self._hub_of_rounds.receive()
+        if message["generation"] == self._generation:
+            return
+        if message["hand_over"]:
+            self._thread.submit(lambda: None).result()  # all reductions that were started are over
+            answers = [self._answers[index] for index in range(self._begun)]
+            replicas = self._learner.replicas
+            past = {"round": self._round, "answers": len(answers)}
+            self._hub_of_rounds.send(past, [*answers, replicas.params, *replicas.state.values()])
+        self._thread.submit(self._form, message["members"], message["generation"], message["joined"])
+
+    def _form(self, members: list[int], generation: int, joined: list[int]) -> None:
+        """Those who take part from now on meet."""
+        self._members, self._generation = members, generation
+        try:
+            self._wires.form(members, generation)
+        except PeerLost:
+            pass  # the next reduction finds out, and mends it
+
+    def _take_over(self, past: Past) -> None:
+        """The program has come to the round in which this rank takes part again."""
+        replicas = self._learner.replicas
+        for mine, theirs in zip(replicas.state.values(), past.state, strict=True):
+            mine.copy_(theirs)
+        if self._setup.algorithm.lockstep == "groups":
+            replicas.params.copy_(past.params)
+        self._past = None
+        self._payloads.forget()
+        self._thread.submit(self._form, self._members, self._generation, [])
