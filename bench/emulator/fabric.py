@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.emulator.lines import FRAME_BYTES, PAYLOAD_BYTES, Lines
+from bench.emulator.lines import FRAME_BYTES, Lines
 from bench.emulator.namespaces import enter_network, inside, new_network
 from bench.emulator.switch import Switch
 from bench.errors import EmulationError
@@ -129,7 +129,7 @@ class Fabric:
         route = f"congctl cubic initcwnd {start} initrwnd {start}" + (f" window {lines.window}" if lines.window else "")
         for node, network in enumerate(self._networks):
             burst = _burst(lines.up[self._line[node]])
-            segments = 1 if lines.loss.any() else max(1, round(burst / PAYLOAD_BYTES))  # a frame is lost by itself
+            segments = 1 if lines.loss.any() else int(burst // FRAME_BYTES)  # a frame is lost by itself
             with inside(network):
                 _set("ipv4/tcp_slow_start_after_idle", str(int(lines.initial_window is not None)))
                 _set("ipv4/tcp_no_metrics_save", "1")

@@ -103,7 +103,7 @@ static void set_buffer(int fd, int beyond_the_limit, int up_to_the_limit) {
 static int open_port(int port) {
     char name[IFNAMSIZ];
     snprintf(name, sizeof name, "port%d", port);
-    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, 0), one = 1, size = BUFFER;
+    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, 0), one = 1;
     struct sockaddr_ll where = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = if_nametoindex(name)};
     if (fd < 0 || !where.sll_ifindex) fail(name);
     set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF);
