@@ -17,7 +17,7 @@ FLOORS = (
     (
         *("scenario", "world", "schedule", "timeline", "downloads", "roster", "aggregation", "watch"),
         *("reduction", "pace", "codings", "clocks", "lockstep", "simulator", "delivery", "trainer"),
-        *("stacked", "apart", "replay", "events", "pipelines"),
+        *("segment", "stacked", "apart", "replay", "events", "pipelines"),
     ),
     ("record",),
     ("progress", "run", "job", "report", "reference", "sweep", "explain", "resolvers", "__main__"),
@@ -57,7 +57,6 @@ LIGHT = (
     "watch",
     "reduction",
     "pace",
-    "clocks",
     "record",
     "explain",
     "sweep",
