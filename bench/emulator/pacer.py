@@ -27,9 +27,9 @@ class Pacer:
         self._seconds = JobSeconds(rank, step_seconds)
         self._ratio = float(pace.step_seconds[rank] / pace.step_seconds.min()) if measured else None
         self._asked: float | None = None  # when what is to be done was begun
-        self.modelled = 0.0  # seconds of all that was done, in the Simulator,
-        self.real = 0.0  # and what this machine needed for it
-        self.late = 0.0  # by which this machine took longer than the Simulator
+        self.paced = 0.0  # seconds that all that was done was to take,
+        self.real = 0.0  # and that this machine needed for it
+        self.late = 0.0  # by which it took longer
 
     def ask(self, operation: OwnWork, opens: bool, begun: float) -> None:
         """`operation`, which was begun at that second, has been computed."""
@@ -46,7 +46,7 @@ class Pacer:
         self._take(self._jobs.before_wait())
 
     def report(self) -> Mapping[str, Any]:
-        return {"modelled_seconds": self.modelled, "real_seconds": self.real, "late_seconds": self.late}
+        return {"paced_seconds": self.paced, "real_seconds": self.real, "late_seconds": self.late}
 
     def _take(self, job: Job | None) -> None:
         begun, self._asked = self._asked, None
@@ -54,7 +54,7 @@ class Pacer:
             return
         real = time.monotonic() - begun
         seconds = self._seconds.of(job) if self._ratio is None else real * self._ratio
-        self.modelled += seconds
+        self.paced += seconds
         self.real += real
         self.late += max(0.0, real - seconds)
         rest = begun + seconds - time.monotonic()
