@@ -1,0 +1,1 @@
+"""Real ranks behind shaped links."""
