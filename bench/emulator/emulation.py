@@ -171,7 +171,6 @@ class Emulation:
                 child.report, child.tensors = report, tensors[: len(tensors) - len(report["answers"])]
                 last = dict(zip(report.pop("answers"), tensors[len(child.tensors) :], strict=True))
                 membership.done[rank] = last
-                self._launcher.send({"done": rank})
                 self._meet()
             case {"round": number, "answers": _}:
                 for joining in sorted(membership.joining):
@@ -186,10 +185,12 @@ class Emulation:
                         "hand_over": bool(joined) and rank == membership.first_to_stay(),
                     }
                 )
-                self._launcher.send({"round": number})
             case {"broken": index, "has": has}:
                 membership.broken(rank, Break(index, dict(zip(has, tensors, strict=True))))
                 self._meet()
+            case {"steps": steps}:
+                if rank == min(self._children):
+                    self._launcher.send({"steps": steps})
             case {"back": _}:
                 child.main.send({"sources": self._sources()})
             case {"ready": _}:
@@ -257,7 +258,8 @@ class Emulation:
     def _counted(self) -> tuple[Any, Any]:
         """Bytes that went out and came in by each worker's line so far, (W,)."""
         if self._fabric is None:
-            return np.full((2, self._setup.scenario.workers), np.nan)
+            unknown = np.full(self._setup.scenario.workers, np.nan)
+            return unknown, unknown
         return self._fabric.sent(), self._fabric.received()
 
     def _settle_links(self) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from bench.devices import step_seconds
 from bench.errors import ConfError
 from bench.network import Transport
+from bench.pipelines import PipelineSimulator
 from bench.run import SIMULATORS
 from bench.setup import Setup
 from bench.timeline import Span
@@ -43,7 +44,7 @@ def emulated(conf: Conf) -> Conf:
 def paced(conf: Conf, step: str) -> Floats:
     """Seconds of each worker's step, (W,): those of `timed_as` on its device, or in proportion to them. Raises ConfError.
 
-    `step` is scenario, measured, or the seconds of the fastest. Measured ones are not known yet; what counts is their proportion.
+    `step` is scenario, measured, or the seconds of the fastest. Of measured ones only the proportions are known yet.
     """
     setup = Setup({**conf, "train": False})
     seconds = step_seconds(setup.scenario.fleet, setup.work(setup.timed.batch))
@@ -66,7 +67,9 @@ def predict(setup: Setup, step: Floats, host_seconds: float) -> Prediction:
         transport = replace(transport, packet_bytes=1514.0, payload_bytes=1448.0)
     scenario = replace(scenario, paths=replace(scenario.paths, transport=transport))
     shadow = setup.shadow()
-    simulator = SIMULATORS[setup.algorithm.lockstep](
+    kind = SIMULATORS[setup.algorithm.lockstep]
+    assert not issubclass(kind, PipelineSimulator), "a model in stages is not emulated"
+    simulator = kind(
         scenario,
         setup.workload(shadow, step),
         setup.codec,

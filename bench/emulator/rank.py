@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.algorithm import WORDS, AllReduce, Exchange, Train
+from bench.algorithm import WORDS, AllReduce, Exchange, Pipeline, Train
 from bench.emulator.channel import Channel
 from bench.emulator.communicator import Communicator
 from bench.emulator.learner import Learner
@@ -90,9 +90,10 @@ class Rank:
             self._thread.shutdown(cancel_futures=True)
 
     def compute(self, operation: Compute, opens: bool) -> Tensor | None:
-        if self._opened != self._begun:
+        if opens and self._opened != self._begun:
             self._opened = self._begun
             self._learner.behind[:] = 0
+        assert not isinstance(operation, Pipeline), "a model in stages is not emulated"
         begun = time.monotonic()
         answer = self._learner.compute(operation, opens, idle=self._past is not None)
         if opens:
@@ -127,6 +128,7 @@ class Rank:
                 self._take_over(self._past)
             return False
         self.round_end.append((steps, time.monotonic()))
+        self._hub_of_rounds.send({"steps": steps})
         if steps >= self._setup.steps:
             return True
         if self._changing:

@@ -1,4 +1,4 @@
-"""What the nodes of an emulation saw, put together: operations, seconds, bytes, and the schedule that the Trainer can follow."""
+"""What the nodes of an emulation saw, put together: operations, seconds, bytes, and a schedule for the Trainer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
