@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.emulator.lines import FRAME_BYTES, PAYLOAD_BYTES, Lines
+from bench.emulator.lines import FRAME_BYTES, Lines
 from bench.emulator.namespaces import enter_network, inside, new_network, run
 from bench.emulator.shaper import FASTEST, Shaper, burst_bytes
 from bench.emulator.switch import Switch
@@ -17,6 +17,7 @@ _SYSCTL = Path("/proc/sys/net")
 _FIRST_BUFFER, _LEAST_BUFFER, _MOST_BUFFER = 4_000_000, 16e6, 1e9  # bytes of a TCP socket
 _ALL_AT_ONCE = 100_000  # segments: no slow start
 _MOST_SEGMENTS = 65535  # that a kernel hands on as one
+_ANNOUNCED = 65535  # the largest window without a scale
 
 
 class Fabric:
@@ -121,7 +122,8 @@ class Fabric:
             start = 10 if lossy else _ALL_AT_ONCE
         route = f"congctl cubic initcwnd {start} initrwnd {start}"
         if lines.window is not None:
-            route += f" cwnd lock {max(1, round(lines.window / PAYLOAD_BYTES))}"
+            # What a kernel does not raise later is the scale of the 16 bits in which a window is announced (RFC 7323).
+            route += f" window {_ANNOUNCED << round(np.log2(lines.window / _ANNOUNCED))}"
         for node, network in enumerate(self._networks):
             burst = burst_bytes(lines.up[self._line[node]])
             segments = 1 if lossy else max(1, int(burst / 2 // FRAME_BYTES))  # a frame is lost by itself
