@@ -72,7 +72,7 @@ class Communicator:
         total = row.detach().clone(memory_format=torch.contiguous_format)
         if len(ranks) > 1:
             self._ensure_group(ranks)
-            self._watched(lambda: self._groups[ranks].allreduce([total]).wait(), ranks)
+            self._watched(lambda: self._sum(total, ranks), ranks)
         return total
 
     def gather(self, index: int, tensors: Sequence[Tensor], among: Sequence[int] | None = None) -> list[tuple[Tensor, ...]]:
@@ -187,6 +187,10 @@ class Communicator:
         group.allreduce([torch.zeros(1)]).wait()
         if generation == self._generation:  # else it was given up meanwhile
             self._groups[ranks] = group
+
+    def _sum(self, total: Tensor, ranks: tuple[int, ...]) -> None:
+        group = self._groups[ranks]  # held until it is over: the destructor waits for that, and stops every thread meanwhile
+        group.allreduce([total]).wait()
 
     def _device(self) -> ProcessGroupGloo.Device:
         if self._interface is None:

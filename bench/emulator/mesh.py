@@ -29,8 +29,8 @@ class Mesh:
     """Messages between nodes: one TCP connection for each pair, opened before it is needed. Any thread may call it.
 
     It listens at `addresses[node]`, a host and a port, which should be none that the system gives to dialling sockets. The
-    node with the lower number dials. A node that was lost stays so, even if it dials again, until it is forgotten. `patience`
-    is how many seconds a node may take to be there.
+    node with the lower number dials. A node that was lost stays so, even if it dials again, until it is forgotten; one that
+    closes is lost to the others, so none may while others need it. `patience` is how many seconds a node may take to be there.
     """
 
     def __init__(self, node: int, addresses: Mapping[int, tuple[str, int]], *, patience: float = 30.0) -> None:
