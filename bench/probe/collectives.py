@@ -16,7 +16,7 @@ from bench.progress import Progress
 
 SIZES = tuple(2**exponent for exponent in range(16, 27, 2))  # 64 KiB to 64 MiB
 SMALL = 1024  # bytes, whose all-reduce is nothing but messages
-_LEAST_REPEATS, _MOST_REPEATS = 5, 30  # of which the first is dropped
+_LEAST_REPEATS, _MOST_REPEATS = 4, 30  # of which the first is dropped
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 import json
 import platform
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,8 @@ class Ranks:
             with lost(name):
                 yield
         except Lost as error:
-            self._board.set(name, json.dumps({"failed": str(error)}))
+            with suppress(Lost), lost(name):
+                self._board.set(name, json.dumps({"failed": str(error)}))
             raise
 
     def close(self) -> None:
@@ -84,9 +86,12 @@ class Ranks:
         del self.group
 
     def first_to_tell(self) -> bool:
-        """Whether no other rank has told the user of a failure yet."""
-        with lost("telling"):
-            return self._board.add("told", 1) == 1
+        """Whether no other rank has told the user of a failure, as far as can be known."""
+        try:
+            with lost("telling"):
+                return self._board.add("told", 1) == 1
+        except Lost:
+            return True
 
 
 @contextmanager
@@ -94,9 +99,10 @@ def lost(what: str) -> Iterator[None]:
     """Turns what torch raises when a connection breaks or nobody answers into Lost."""
     try:
         yield
-    except (RuntimeError, ValueError) as error:  # DistError and its kin are RuntimeErrors
-        reason = str(error).strip().splitlines()[0]
-        raise Lost(f"a rank or its connection was lost while measuring {what}: {reason}") from error
+    except RuntimeError as error:  # torch's errors of its stores and groups are
+        first = str(error).strip().split(". ")[0].splitlines()[0]
+        reason = re.sub(r"^\[\S*\] ", "", first)  # where in gloo's sources
+        raise Lost(f"a rank or its connection was lost ({what}): {reason}") from error
 
 
 def machine() -> str:
