@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from bench.errors import FarbenchError
@@ -36,12 +37,13 @@ def _measure(settings: Settings) -> int:
     from bench.probe.ranks import Ranks, distributed, lost  # torch, after its log level is set
     from bench.probe.session import probe
 
+    patience = max(120.0, 2 * settings.seconds)
     ranks: Any = None
     try:
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             with lost("joining"):
-                store, rank, size = next(iter(distributed.rendezvous("env://")))
-            ranks = Ranks(store=store, rank=rank, size=size, patience_seconds=max(120.0, 2 * settings.seconds))
+                store, rank, size = next(iter(distributed.rendezvous("env://", timeout=timedelta(seconds=patience))))
+            ranks = Ranks(store=store, rank=rank, size=size, patience_seconds=patience)
         probe(settings, ranks)
         if ranks:
             ranks.close()

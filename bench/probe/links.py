@@ -157,7 +157,7 @@ def _rounds(ranks: Ranks, direction: int, sizes: Mapping[int, int], count: int) 
         into, out = (answer, payload) if direction == _OUT else (payload, answer)
         coming = [ranks.receive(into[peer], peer) for peer in sizes]
         going = [ranks.send(out[peer], peer) for peer in sizes]
-        for work in [*going, *coming]:
+        for work in [*coming, *going]:
             work.wait()
         seconds.append(time.monotonic() - start)
     return np.array(seconds)
