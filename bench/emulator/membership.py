@@ -25,7 +25,7 @@ class Membership:
     """The members of the moment. A *generation* is a set of them that has met."""
 
     members: set[int]
-    generation: int = 0
+    generation: int = 1  # they met once before links were shaped, and once after
     waiting: dict[int, Break] = field(default_factory=dict)  # members that want to meet anew
     done: dict[int, dict[int, Tensor]] = field(default_factory=dict)  # members that are through, and their last answers
     ready: set[int] = field(default_factory=set)  # who is back with state, and waits for a round
