@@ -8,20 +8,18 @@ from numpy.typing import NDArray
 from bench.pace import Amount
 from bench.reduction import Reduction
 from bench.roster import Roster
+from bench.segment import Segment
 from bench.timeline import Ledger
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-class Segment:
-    """The work between one start and the next. Its seconds are charged when the reduction that carries it is over."""
+class TimedSegment(Segment):
+    """A segment of all workers. Its seconds are charged when the reduction that carries it is over."""
 
     def __init__(self, workers: int, pending: Amount = 0) -> None:
-        self.steps = 0  # of the program
-        self.local: Amount = pending  # local steps
-        self.pending: Amount = pending  # of those, not in the clocks yet
-        self.share = 0.0  # of the step that is under way in parts, not in the clocks yet either
+        super().__init__(local=pending, pending=pending)  # pending: not in the clocks yet
         self.computed, self.coded = np.zeros((2, workers))  # each (W,) seconds that are in the clocks
         self.void = np.zeros(workers, bool)  # (W,) missed some of it: has nothing to send
 
@@ -37,12 +35,12 @@ class Clocks:
         self.busy = np.zeros(len(roster.active))
         self._roster, self._ledger = roster, ledger
 
-    def compute(self, ranks: Ints, seconds: Floats, segment: Segment) -> None:
+    def compute(self, ranks: Ints, seconds: Floats, segment: TimedSegment) -> None:
         """`ranks` take the pending steps of their segment, in `seconds`, (n,)."""
         self.busy[ranks] += seconds
         segment.computed[ranks] += seconds
 
-    def discard(self, ranks: Ints, segment: Segment) -> None:
+    def discard(self, ranks: Ints, segment: TimedSegment) -> None:
         """What `ranks` computed in a segment is lost, with the time up to now; what they decoded in it is not."""
         since = self.busy[ranks] - segment.computed[ranks] - segment.coded[ranks]
         self.busy[ranks] = np.maximum(since, self._roster.now)
@@ -51,13 +49,13 @@ class Clocks:
         self._ledger.charge("codec", ranks, decoded)
         self._ledger.charge("discarded", ranks, spent - decoded)
 
-    def verify(self, ranks: Ints, seconds: Floats, segment: Segment) -> None:
+    def verify(self, ranks: Ints, seconds: Floats, segment: TimedSegment) -> None:
         """What `ranks` computed in a segment, and in `seconds` more, (n,), was others' work: charge it, and decoding."""
         self.busy[ranks] += seconds
         self._ledger.charge("verification", ranks, segment.computed[ranks] + seconds)
         self._ledger.charge("codec", ranks, segment.coded[ranks])
 
-    def receive(self, ranks: Ints, reduction: Reduction, decode: Floats | None, segment: Segment) -> None:
+    def receive(self, ranks: Ints, reduction: Reduction, decode: Floats | None, segment: TimedSegment) -> None:
         """`ranks` have a result: charge who waited for it, by what it waited for; then they `decode` it, in seconds, (n,)."""
         busy: Floats | float = self.busy[ranks]
         passed = 0.0
@@ -92,7 +90,7 @@ class Clocks:
         """The second at which the last worker is done, not before now."""
         return float((self.busy * self._roster.active).max(initial=self._roster.now))
 
-    def settle(self, segment: Segment) -> None:
+    def settle(self, segment: TimedSegment) -> None:
         """Charge those who take part up to now, at the end of a run."""
         ranks = np.flatnonzero(self._roster.active)
         self._ledger.charge("codec", ranks, segment.coded[ranks])

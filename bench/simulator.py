@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.aggregation import Aggregation, Rule
-from bench.algorithm import Algorithm, AllGather, AllReduce, Backward, Exchange, Forward, Pipeline, ReduceScatter, Train
-from bench.clocks import Clocks, Segment
+from bench.algorithm import WORDS, Algorithm, AllGather, AllReduce, Exchange, Forward, Pipeline
+from bench.clocks import Clocks, TimedSegment
 from bench.codec import Codec
 from bench.codings import Codings
 from bench.errors import SkipError, VirtualTimeout
@@ -22,15 +22,11 @@ from bench.replicas import Replicas
 from bench.roster import Roster
 from bench.scenario import Scenario
 from bench.schedule import Recorder
+from bench.segment import opened_steps, shadow_of
 from bench.timeline import Ledger, Timeline
 from bench.units import seconds_text
 from bench.verification import Hostile
 from bench.watch import Watch
-
-FORWARD = 1 / 3
-"""The forward pass's share of a step: backward has two products for each of its (Kaplan et al., 2020, arXiv:2001.08361)."""
-
-_WORDS = {AllReduce: "all_reduce", ReduceScatter: "reduce_scatter", AllGather: "all_gather"}
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -99,7 +95,7 @@ class Simulator:
         self._round_begin, self._round_end, self._round_steps = 0.0, list[float](), list[int]()
         self._counted_steps = self._counted_sequences = self._failures = 0
         self._steps = 0  # of the program, so far
-        self._segment = Segment(workers)
+        self._segment = TimedSegment(workers)
         self._checks = np.zeros(workers, bool)  # (W,) who verifies others' work instead of that under way
         self._step = np.zeros(workers)  # (W,) seconds of the program step under way, where it goes in parts
         self._redo: Amount = 0  # local steps of the last segment that had any
@@ -122,29 +118,18 @@ class Simulator:
         if isinstance(operation, Pipeline):
             raise ValueError("an algorithm whose model is cut into stages must set lockstep = 'stages'")
         segment, params = self._segment, self._replicas.params
-        part = None if isinstance(operation, Train) else operation.part
-        forward = isinstance(operation, Forward)
         if opens:
             if not segment.steps:
                 segment.void[:] = False
-            if not isinstance(operation, Train) and self._scenario.split.local_steps_only:
-                raise SkipError("this split divides local steps, and the algorithm takes gradients without any")
-            steps = operation.steps if isinstance(operation, Train) else 1
+            steps = opened_steps(operation, self._scenario.split.local_steps_only)
             local = self._watch.working(self._pace.local_steps(steps), self._steps)
-            segment.steps += steps
-            segment.local = segment.local + local
+            segment.open(operation, steps, local)
             self._steps += steps
-            if forward:
+            if isinstance(operation, Forward):
                 everybody = np.arange(self._scenario.workers)
                 self._step = self._pace.compute(everybody, local, self._roster.now)
-            else:
-                segment.pending = segment.pending + local
-        if forward or not opens:
-            share = 1.0 if part is None else part.size / params.shape[1]
-            segment.share += share * (FORWARD if forward else 1 - FORWARD)
-        if isinstance(operation, Backward):
-            return params if part is None else part.of(params)
-        return None
+        segment.add(operation, opens, params.shape[1])
+        return shadow_of(operation, params)
 
     def start(self, operation: Shared) -> Started:
         """Go on to the second at which the reduction begins."""
@@ -154,11 +139,11 @@ class Simulator:
         coding = None
         if not isinstance(operation, AllGather) and operation.encoded:
             coding = self._codings.of(row, operation.part, self._replicas.layout)
-        segment, self._segment = self._segment, Segment(self._scenario.workers)
+        segment, self._segment = self._segment, TimedSegment(self._scenario.workers)
         if segment.steps:
             self._redo = segment.local
         index = self._recorder.begin(segment.steps)
-        word = _WORDS[type(operation)]
+        word = WORDS[type(operation)]
         started = Started(index, self._steps, segment.local, self._redo, word, row, coding)
         verifiers = self._watch.verifiers(self._present(), index) if segment.steps else None
         reduction = self._attempt(started, segment, verifiers)
@@ -171,10 +156,10 @@ class Simulator:
     def wait(self, started: Started) -> Tensor:
         """Go on to the second at which the reduction is over."""
         segment = self._segment
-        if np.any(segment.pending) or segment.share:
+        if segment.is_pending:
             ranks = self._present()
             self._clocks.compute(ranks, self._seconds(ranks, segment), segment)
-            segment.pending, segment.share = 0, 0.0
+            segment.settle()
         while (reduction := self._land(started)).lost:
             self._fly(started, self._redone(started))
         ranks = self._present()
@@ -210,7 +195,7 @@ class Simulator:
             return False
         return True
 
-    def _attempt(self, started: Started, segment: Segment, verifiers: Mask | None = None) -> Reduction | None:
+    def _attempt(self, started: Started, segment: TimedSegment, verifiers: Mask | None = None) -> Reduction | None:
         """The reduction of those whose work of `segment` is ready when it begins, or None if all of them drop out before.
 
         `verifiers` (n,), of those that take part, have computed others' work and send nothing.
@@ -265,7 +250,7 @@ class Simulator:
             begun=self._roster.now,
         )
 
-    def _seconds(self, ranks: Ints, segment: Segment) -> Floats:
+    def _seconds(self, ranks: Ints, segment: TimedSegment) -> Floats:
         """The seconds in which each of `ranks` does what of a segment is not in the clocks yet."""
         if not segment.share:
             return self._pace.compute(ranks, segment.pending, self._roster.now)
@@ -310,7 +295,7 @@ class Simulator:
     def _redone(self, started: Started) -> Reduction:
         """All its work is lost: who is there, or comes back, computes it anew until somebody's is ready."""
         while True:
-            self._clocks.discard(self._present(), Segment(self._scenario.workers))  # the time up to now
+            self._clocks.discard(self._present(), TimedSegment(self._scenario.workers))  # the time up to now
             if not self._roster.active.any():
                 self._roster.wait_for_somebody(self._max_virtual)
             self._check_limit(self._roster.now)
@@ -319,14 +304,14 @@ class Simulator:
             if reduction is not None:
                 return reduction
 
-    def _lost_work(self, started: Started) -> Segment:
+    def _lost_work(self, started: Started) -> TimedSegment:
         """What must be computed anew: nothing by those who did so for another reduction of the same steps."""
         workers, last = self._scenario.workers, self._segment
         if not np.any(started.local) and not last.steps and not last.void[self._present()].all():
-            again = Segment(workers)
+            again = TimedSegment(workers)
             again.void[:] = last.void
             return again
-        return Segment(workers, started.redo)
+        return TimedSegment(workers, started.redo)
 
     def _fly(self, started: Started, reduction: Reduction) -> None:
         started.reduction = reduction

@@ -17,7 +17,7 @@ FLOORS = (
     (
         *("scenario", "world", "schedule", "timeline", "downloads", "roster", "aggregation", "watch"),
         *("reduction", "pace", "codings", "clocks", "lockstep", "simulator", "delivery", "trainer"),
-        *("stacked", "apart", "replay", "events", "pipelines", "setup"),
+        *("segment", "stacked", "apart", "replay", "events", "pipelines", "setup"),
     ),
     ("record",),
     (
@@ -60,7 +60,6 @@ LIGHT = (
     "watch",
     "reduction",
     "pace",
-    "clocks",
     "record",
     "explain",
     "sweep",

@@ -1,6 +1,8 @@
 """Training algorithms as generators of operations; one file and one YAML each."""
 
 from bench.algorithm.ops import (
+    FORWARD,
+    WORDS,
     Algorithm,
     AllGather,
     AllReduce,
@@ -24,6 +26,8 @@ from bench.algorithm.ops import (
 )
 
 __all__ = [
+    "FORWARD",
+    "WORDS",
     "Algorithm",
     "AllGather",
     "AllReduce",

@@ -166,8 +166,21 @@ class Arrival:
     server: int | None = None  # the sender's number, where it is another server
 
 
+FORWARD = 1 / 3
+"""The forward pass's share of a step: backward has two products for each of its (Kaplan et al., 2020, arXiv:2001.08361)."""
+
 Transport = AllReduce | ReduceScatter | AllGather | Exchange | Pull | Push | Average
 """Words that move bytes."""
+
+WORDS: dict[type[Transport], str] = {  # what they are called
+    AllReduce: "all_reduce",
+    ReduceScatter: "reduce_scatter",
+    AllGather: "all_gather",
+    Exchange: "exchange",
+    Pull: "pull",
+    Push: "push",
+    Average: "average",
+}
 
 
 @dataclass(frozen=True)

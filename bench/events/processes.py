@@ -28,10 +28,7 @@ from bench.lockstep import Step
 from bench.replicas import Replicas
 from bench.roster import Ints
 from bench.schedule import Kind, Order
-from bench.simulator import FORWARD
-
-OwnWork = Train | Forward | Backward
-"""What a worker computes by itself."""
+from bench.segment import OwnWork, opened_steps, shadow_of, share_of
 
 
 class Processes:
@@ -130,33 +127,25 @@ class Processes:
         """A worker is busy with part of a step, one step or several."""
         testbed, rank = self._testbed, worker.number
         opens, local = worker.step.begins(operation), 1
-        forward = isinstance(operation, Forward)
         if opens:
-            if isinstance(operation, Train):
-                local = testbed.local_steps(operation.steps, rank)
-            elif testbed.scenario.split.local_steps_only:
-                raise SkipError("this split divides local steps, and the algorithm takes gradients without any")
+            steps = opened_steps(operation, testbed.scenario.split.local_steps_only)
+            local = testbed.local_steps(steps, rank)
             worker.step_seconds = testbed.step_seconds(rank, local, self._draws[rank])
             self._draws[rank] += 1
-        seconds = worker.step_seconds
-        if not isinstance(operation, Train) and (forward or not opens):
-            share = 1.0 if operation.part is None else operation.part.size / worker.replica.params.shape[1]
-            seconds *= share * (FORWARD if forward else 1 - FORWARD)
+        share = share_of(operation, opens, worker.replica.params.shape[1])
+        seconds = worker.step_seconds * (1.0 if share is None else share)
         then = partial(self._computed, worker, operation, worker.next_number(), 0 if worker.step.is_open else local)
         worker.busy = testbed.agenda.at(testbed.now + seconds, rank, then)
 
     def _computed(self, worker: Worker, operation: OwnWork, number: int, local: int) -> None:
-        now, params = self._testbed.now, worker.replica.params
+        now = self._testbed.now
         worker.work.steps += local
         worker.work.compute += now - worker.since
         worker.since = now
         self.order.append(Kind.DONE, worker.number, number)
         if local and not self._servers:
             self._count(worker, worker.load())
-        answer = None
-        if isinstance(operation, Backward):
-            answer = params if operation.part is None else operation.part.of(params)
-        self._resume(worker, answer)
+        self._resume(worker, shadow_of(operation, worker.replica.params))
 
     def _send(self, node: Node, operation: Message, handle: Handle | None) -> bool:
         """Begin an errand, which takes with it what the node has done; false if it has to be encoded before."""

@@ -13,8 +13,9 @@ from bench.events.meetings import Ints, Meeting
 from bench.events.nodes import Work
 from bench.events.operations import Operations
 from bench.events.testbed import Testbed
-from bench.events.unrolled import Await, Begin, Item, Job, RoundEnd
+from bench.events.unrolled import Await, Begin, Item, RoundEnd
 from bench.schedule import Schedule
+from bench.segment import Job, JobSeconds
 
 
 @dataclass(eq=False)
@@ -24,12 +25,12 @@ class Walker:
     rank: int
     first: int  # operation that it takes part in
     since: float
+    job_seconds: JobSeconds
     cursor: int = 0  # in the list of items: what it does, or waits for
     work: Work = field(default_factory=Work)  # that nothing carries yet
     met: dict[int, Meeting] = field(default_factory=dict)  # by operations that it has not waited for yet
     waits_for: Meeting | None = None
     busy: Entry | None = None  # computing, encoding or decoding
-    step: tuple[int, float] = (-1, 0.0)  # drawing and seconds of the step that goes in parts
 
 
 class Rendezvous:
@@ -120,14 +121,7 @@ class Rendezvous:
         self._walk(walker)
 
     def _compute(self, walker: Walker, job: Job) -> bool:
-        testbed, rank = self._testbed, walker.rank
-        local = job.local if isinstance(job.local, int) else int(job.local[rank])
-        seconds = testbed.step_seconds(rank, local, job.draw) if local else 0.0
-        if job.share:
-            if walker.step[0] != job.step_draw:
-                walker.step = job.step_draw, testbed.step_seconds(rank, 1, job.step_draw)
-            seconds += job.share * walker.step[1]
-        return self._goes_on_after(walker, seconds, "compute", self._next)
+        return self._goes_on_after(walker, walker.job_seconds.of(job), "compute", self._next)
 
     def _begin(self, walker: Walker, begin: Begin) -> bool:
         """Encode what is sent, and come; or pass by what others have begun."""
@@ -249,7 +243,7 @@ class Rendezvous:
     def _admit(self, ranks: list[int], index: int) -> None:
         """`ranks` take part from the operation `index` on."""
         for rank in ranks:
-            self._walkers[rank] = Walker(rank, index, self._testbed.now)
+            self._walkers[rank] = Walker(rank, index, self._testbed.now, JobSeconds(rank, self._testbed.step_seconds))
             self._place(self._walkers[rank], index)
         self._walk_all(ranks)
 

@@ -6,25 +6,13 @@ import numpy as np
 from torch import Tensor
 
 from bench.aggregation import Rule
-from bench.algorithm import Algorithm, AllGather, AllReduce, Backward, Exchange, Forward, Pipeline, ReduceScatter, Train
+from bench.algorithm import WORDS, Algorithm, AllGather, AllReduce, Exchange, Pipeline
 from bench.errors import SkipError
 from bench.events.messages import Messages, Weight
 from bench.lockstep import Compute, Shared, play
 from bench.pace import Amount, Ints, Pace
 from bench.replicas import Replicas
-from bench.simulator import FORWARD
-
-WORDS = {AllReduce: "all_reduce", ReduceScatter: "reduce_scatter", AllGather: "all_gather"}
-
-
-@dataclass(frozen=True)
-class Job:
-    """Compute: local steps, and a share of a step that goes in parts."""
-
-    local: Amount
-    draw: int  # of the jitter, for these steps,
-    share: float
-    step_draw: int  # and for that step
+from bench.segment import Job, Jobs, shadow_of
 
 
 @dataclass(frozen=True)
@@ -60,61 +48,27 @@ Item = Job | Begin | Await | RoundEnd
 
 
 @dataclass
-class Segment:
-    """Compute since the last start."""
-
-    steps: int = 0  # of the program
-    local: Amount = 0
-    pending: Amount = 0  # local steps that are in no job yet
-    share: float = 0.0  # of a step in parts, likewise
-
-
-@dataclass
 class Unrolled:
     """Reads a program, and notes what it asks of each worker."""
 
-    pace: Pace
+    jobs: Jobs
     messages: Messages
     replicas: Replicas
     least_steps: int
-    local_steps_only: bool  # the split's
     linear: bool  # the aggregator's
     items: list[Item] = field(default_factory=list)
-    _segment: Segment = field(default_factory=Segment)
-    _steps: int = 0
     _operations: int = 0
-    _draws: int = 0
-    _step_draw: int = 0
     _last_edges: Ints | None = None
 
     def compute(self, operation: Compute, opens: bool) -> Tensor | None:
-        segment, params = self._segment, self.replicas.params
         if isinstance(operation, Pipeline):
             raise ValueError("workers that form groups must not yield Pipeline; set lockstep = 'stages'")
-        part = None if isinstance(operation, Train) else operation.part
-        forward = isinstance(operation, Forward)
-        if opens:
-            if not isinstance(operation, Train) and self.local_steps_only:
-                raise SkipError("this split divides local steps, and the algorithm takes gradients without any")
-            steps = operation.steps if isinstance(operation, Train) else 1
-            local = self.pace.local_steps(steps)
-            segment.steps += steps
-            segment.local = segment.local + local
-            self._steps += steps
-            if forward:
-                self._step_draw = self._draw()
-            else:
-                segment.pending = segment.pending + local
-        if forward or not opens:
-            share = 1.0 if part is None else part.size / params.shape[1]
-            segment.share += share * (FORWARD if forward else 1 - FORWARD)
-        if isinstance(operation, Backward):
-            return params if part is None else part.of(params)
-        return None
+        self.jobs.read(operation, opens)
+        return shadow_of(operation, self.replicas.params)
 
     def start(self, operation: Shared) -> tuple[int, Tensor]:
-        self._compute_now()
-        segment, self._segment = self._segment, Segment()
+        job, segment = self.jobs.before_start()
+        self.items += [job] if job else []
         row = operation.payload[:1]
         encoded = isinstance(operation, Exchange) or (not isinstance(operation, AllGather) and operation.encoded)
         part = None if isinstance(operation, AllGather) else operation.part
@@ -128,8 +82,8 @@ class Unrolled:
             index=index,
             steps=segment.steps,
             local=segment.local,
-            step=self._steps,
-            word="exchange" if isinstance(operation, Exchange) else WORDS[type(operation)],
+            step=self.jobs.steps,
+            word=WORDS[type(operation)],
             weight=self.messages.weight(row, part, self.replicas.layout, encoded),
             payload_bytes=row.nbytes,
             groups=groups,
@@ -139,8 +93,8 @@ class Unrolled:
         return index, row if edges is None and groups is None else operation.payload
 
     def wait(self, started: tuple[int, Tensor]) -> Tensor:
-        if np.any(self._segment.pending) or self._segment.share:
-            self._compute_now()
+        job = self.jobs.before_wait()
+        self.items += [job] if job else []
         index, answer = started
         self.items.append(Await(index))
         return answer
@@ -148,18 +102,6 @@ class Unrolled:
     def end_round(self, steps: int) -> bool:
         self.items.append(RoundEnd(steps))
         return steps >= self.least_steps
-
-    def _compute_now(self) -> None:
-        """Who comes here has done its jobs. Jitter is drawn as the Simulator of all workers draws it."""
-        segment = self._segment
-        draw = self._draw() if np.any(segment.pending) or not segment.share else 0
-        if np.any(segment.pending) or segment.share:
-            self.items.append(Job(segment.pending, draw, segment.share, self._step_draw))
-        segment.pending, segment.share = 0, 0.0
-
-    def _draw(self) -> int:
-        self._draws += 1
-        return self._draws - 1
 
     def _edges(self, operation: Exchange) -> Ints:
         """(n, 2): of each payload that travels, who gets it and whose it is."""
@@ -186,6 +128,8 @@ def unrolled(
     rule: Rule | None,
 ) -> list[Item]:
     """What each worker does in at least `steps` program steps, in whole rounds, and until all is over that it started."""
-    reader = Unrolled(pace, messages, replicas, steps, local_steps_only, rule is None or rule.linear)
-    play(algorithm.run(replicas), reader, replicas.params.shape[1])
+    columns = replicas.params.shape[1]
+    jobs = Jobs(pace.local_steps, columns, local_steps_only=local_steps_only)
+    reader = Unrolled(jobs, messages, replicas, steps, rule is None or rule.linear)
+    play(algorithm.run(replicas), reader, columns)
     return reader.items

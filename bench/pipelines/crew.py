@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.algorithm import Pipeline
+from bench.algorithm import FORWARD, Pipeline
 from bench.errors import SkipError
 from bench.pace import Load, Pace, Workload
 from bench.pipelines.microbatches import Flow, Peer, fixed_order
@@ -16,7 +16,6 @@ from bench.pipelines.stages import Stages, message_seconds
 from bench.pipelines.wires import Wires
 from bench.roster import Roster
 from bench.scenario import Scenario
-from bench.simulator import FORWARD
 from bench.timeline import Ledger
 
 Ints = NDArray[np.int64]
