@@ -6,20 +6,17 @@ import shlex
 import signal
 import sys
 from pathlib import Path
-from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from bench import resolvers, sweep
-from bench.churn.tables import with_recording
-from bench.devices.tables import with_fleet
-from bench.errors import ConfError, FarbenchError
-from bench.explain import CONF, check_top, tell
+from bench.composed import plain, preset_names
+from bench.errors import FarbenchError
+from bench.explain import CONF, tell
 from bench.job import Job
-from bench.network.tables import with_tables, with_trace
 from bench.progress import Progress
 from bench.record import PATHS_AND_PLACES, Row, as_json
 from bench.report import six_lines
@@ -49,21 +46,9 @@ def job(config: DictConfig) -> None:
 def _row(config: DictConfig, number: int, in_sweep: bool) -> Row:
     """The row of one job, told to the user."""
     choices, overrides = HydraConfig.get().runtime.choices, list(HydraConfig.get().overrides.task)
-    for text in overrides:
-        if text.partition("=")[2].replace(" ", "") == "{}":
-            raise ConfError(f"{text.partition('=')[0]} must not be empty, got {{}}")
-    if config.get("size") not in ("small", "full"):
-        raise ConfError(f"size must be small or full, got {config.get('size')!r}")
-    conf: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
-    check_top(conf)
-    conf |= {"network": with_tables(conf["network"]), "variation": with_trace(conf["variation"])}
-    conf |= {"churn": with_recording(conf["churn"])}
-    conf |= {"devices": with_fleet(conf["devices"])}
-    names = {group.rpartition("@")[2]: str(name) for group, name in choices.items() if not group.startswith("hydra/")}
+    conf, names = plain(config), preset_names()
     place = f"[{number + 1}/{sweep.jobs() or '?'}] {_short(names, overrides)}: " if in_sweep else ""
     progress = Progress(conf["progress"], place)
-    if type(conf["json"]) is not bool:
-        raise ConfError(f"json must be true or false, got {conf['json']!r}")
     row = Job(conf, names, _command(overrides, choices.get("sweep"))).row(progress)
     path = Path(conf["results"]) / "runs" / f"{row['key']}.json"
     if row["status"] == "error":

@@ -56,7 +56,7 @@ def check_top(conf: Mapping[str, Any]) -> None:
     """Raises ConfError for a setting at the top of a conf that is unknown, or a group that is missing."""
     groups, settings = _top()
     for name in conf:
-        if name not in groups | settings | {"sweep", "matrix", "target_loss"}:
+        if name not in groups | settings | {"sweep", "matrix", "target_loss", "emulate"}:
             raise ConfError(f"{name} is not a setting of this run{did_you_mean(name, groups | settings)}")
     for name in sorted(groups | settings):
         if conf.get(name) is None:
@@ -87,7 +87,7 @@ def _check_fleet(devices: Mapping[str, Any]) -> None:
 @cache
 def _top() -> tuple[set[str], set[str]]:
     """Groups of presets, and other settings at the top of a conf."""
-    groups = {folder.name for folder in CONF.iterdir() if folder.is_dir()} - {"sweep"} | {"timed_as"}
+    groups = {folder.name for folder in CONF.iterdir() if folder.is_dir()} - {"sweep", "emulate"} | {"timed_as"}
     return groups, set(safe_load((CONF / "config.yaml").read_text())) - {"defaults", "hydra"}
 
 

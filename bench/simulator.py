@@ -23,7 +23,7 @@ from bench.roster import Roster
 from bench.scenario import Scenario
 from bench.schedule import Recorder
 from bench.segment import opened_steps, shadow_of
-from bench.timeline import Ledger, Timeline
+from bench.timeline import Ledger, Span, Timeline, in_order
 from bench.units import seconds_text
 from bench.verification import Hostile
 from bench.watch import Watch
@@ -70,8 +70,10 @@ class Simulator:
         rule: Rule | None = None,
         feedback: Feedback | None = None,
         hostile: Hostile | None = None,
+        spans: bool = False,
     ) -> None:
         workers, seed = scenario.workers, scenario.seed
+        self._spans: list[Span] | None = [] if spans else None  # of what is over, if they are asked for
         self._pace = Pace(scenario.fleet, scenario.jitter, workload, scenario.split, seed)
         self.step_seconds = self._pace.step_seconds  # (W,)
         self._scenario, self._max_virtual = scenario, max_virtual
@@ -171,6 +173,9 @@ class Simulator:
         counted = np.zeros(self._scenario.workers, bool)
         counted[reduction.senders] = True
         self._recorder.end(started.index, counted)
+        if self._spans is not None and len(reduction.members) > 1:
+            span = Span(started.word, started.index, -1, float(reduction.nbytes), reduction.cleared, reduction.over)
+            self._spans.append(span)
         self._watch.carried(reduction.hostile)
         self._count(started.local, reduction.senders, 1)
         self._count(started.local, reduction.hostile, -1)
@@ -377,4 +382,5 @@ class Simulator:
             banned=self._watch.banned,
             ledger=self._ledger,
             schedule=self._recorder.schedule,
+            spans=in_order(self._spans),
         )

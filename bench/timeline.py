@@ -55,6 +55,21 @@ class Ledger:
 
 
 @dataclass(frozen=True)
+class Span:
+    """One operation that moved bytes, on the virtual clock.
+
+    Encoding what is sent comes before it; decoding what is received follows it, but for an aggregate that is encoded anew.
+    """
+
+    word: str  # all_reduce, reduce_scatter, all_gather, exchange, pull, push or average
+    index: int  # in the schedule; of a message, its number among the operations of its node, as in an Order
+    node: int  # of a group, its smallest rank; of an exchange or a message, whose it is, as in an Order; else -1: all workers'
+    wire_bytes: float  # of one payload as it travels; of an all_gather, that of all shares together
+    began: float  # virtual second at which all were ready, and those before it over; or at which its node asked for it
+    over: float  # virtual second at which it was over for all in it, or for its node
+
+
+@dataclass(frozen=True)
 class Timeline:
     """What the Simulator found out about one run."""
 
@@ -72,6 +87,7 @@ class Timeline:
     schedule: Schedule | Order
     staleness: float = 0.0  # mean over all arrivals at servers,
     staleness_max: int = 0  # and the most
+    spans: tuple[Span, ...] = ()  # by index, then node, if they were asked for; none where nobody else was there
 
     def seconds_after(self, steps: int) -> float:
         """The virtual second at which the model of `steps` program steps was there; `steps` ends a round, or is 0."""
@@ -80,3 +96,8 @@ class Timeline:
         index = int(np.searchsorted(self.round_steps, steps))
         assert index < len(self.round_steps) and self.round_steps[index] == steps, f"no round ends after {steps} steps"
         return float(self.round_end[index])
+
+
+def in_order(spans: list[Span] | None) -> tuple[Span, ...]:
+    """Spans by index, then node; none where they were not asked for."""
+    return tuple(sorted(spans or (), key=lambda span: (span.index, span.node)))

@@ -114,6 +114,7 @@ def simulate(
     hostile=None,
     sequences=1,
     width=10,
+    spans=False,
     **more,
 ):
     """The timeline of an algorithm with P parameters on a world; five tokens of `width` numbers a sequence between layers."""
@@ -129,8 +130,9 @@ def simulate(
         SGD(lr=1.0, momentum=0.0),
         LearningRateSchedule(warmup=0, final=1.0, steps=steps),
     )
+    asked = {"spans": True} if spans else {}  # which nobody asks of pipelines
     simulator = SIMULATORS[algorithm.lockstep](
-        world, workload, codec or NoCodec(), limit, rule=rule, feedback=feedback, hostile=hostile
+        world, workload, codec or NoCodec(), limit, rule=rule, feedback=feedback, hostile=hostile, **asked
     )
     return simulator.run(algorithm, shadow, steps, **more)
 

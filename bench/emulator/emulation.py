@@ -1,11 +1,13 @@
 """One emulation, as its hub conducts it: nodes begin, meet, start together, drop out and come back, and report."""
 
 import os
+import random
 import selectors
 import signal
+import socket
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,7 +62,8 @@ class Emulation:
         nodes = range(workers + len(beside))
         fabric = self._fabric
         here = {node: "127.0.0.1" if fabric is None else fabric.address(node) for node in nodes}
-        self._addresses = {node: (address, _PORT + node) for node, address in here.items()}
+        port = _PORT if fabric is not None else _free_ports(len(nodes))
+        self._addresses = {node: (address, port + node) for node, address in here.items()}
         self._children: dict[int, Child] = {}
         self._selector = selectors.DefaultSelector()
         up = np.flatnonzero(self._presence.up).tolist()
@@ -178,7 +181,6 @@ class Emulation:
                 child.report, child.tensors = report, tensors[: len(tensors) - len(report["answers"])]
                 last = dict(zip(report.pop("answers"), tensors[len(child.tensors) :], strict=True))
                 membership.done[rank] = last
-                self._launcher.send({"done": rank})
                 self._meet()
             case {"round": number, "answers": _}:
                 for joining in sorted(membership.joining):
@@ -193,10 +195,12 @@ class Emulation:
                         "hand_over": bool(joined) and rank == membership.first_to_stay(),
                     }
                 )
-                self._launcher.send({"round": number})
             case {"broken": index, "has": has}:
                 membership.broken(rank, Break(index, dict(zip(has, tensors, strict=True))))
                 self._meet()
+            case {"steps": steps}:
+                if rank == min(self._children):
+                    self._launcher.send({"steps": steps})
             case {"back": _}:
                 child.main.send({"sources": self._sources()})
             case {"ready": _}:
@@ -204,7 +208,7 @@ class Emulation:
             case {"joined": _}:
                 membership.members.add(rank)
             case {"counted": steps}:
-                self._launcher.send({"round": steps})
+                self._launcher.send({"steps": steps})
                 if steps >= self._setup.steps:
                     self._tell({"stop": True})
             case _:
@@ -283,7 +287,8 @@ class Emulation:
     def _counted(self) -> tuple[Any, Any]:
         """Bytes that went out and came in by each worker's line so far, (W,)."""
         if self._fabric is None:
-            return np.full((2, self._setup.scenario.workers), np.nan)
+            unknown = np.full(self._setup.scenario.workers, np.nan)
+            return unknown, unknown
         return self._fabric.sent(), self._fabric.received()
 
     def _settle_links(self) -> None:
@@ -326,6 +331,19 @@ class Emulation:
             os.waitpid(child.pid, 0)
             self._forget(child)
         self._selector.close()
+
+
+def _free_ports(count: int) -> int:
+    """The first of so many ports of the loopback on which nobody listens, below those that the system gives away."""
+    while True:
+        first = random.randrange(10_000, 30_000)
+        with ExitStack() as stack:
+            try:
+                for port in range(first, first + count):
+                    stack.enter_context(socket.create_server(("127.0.0.1", port)))
+            except OSError:
+                continue
+            return first
 
 
 def _regions(setup: Setup) -> Any:

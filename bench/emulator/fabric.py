@@ -1,28 +1,23 @@
-"""The hosts of an emulation and the lines between them: namespaces for nodes, tbf for rates, a switch for delays."""
+"""The hosts of an emulation and the lines between them: namespaces for nodes, shapers for rates, a switch for delays."""
 
-import json
 import os
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from bench.emulator.lines import FRAME_BYTES, PAYLOAD_BYTES, Lines
-from bench.emulator.namespaces import enter_network, inside, new_network
+from bench.emulator.lines import FRAME_BYTES, Lines
+from bench.emulator.namespaces import enter_network, inside, new_network, run
+from bench.emulator.shaper import FASTEST, Shaper, burst_bytes
 from bench.emulator.switch import Switch
-from bench.errors import EmulationError
 from bench.network.transfer import Floats
 
 _SUBNET = "10.0.0.0/24"
 _SYSCTL = Path("/proc/sys/net")
-_FASTEST = 10e9 / 8  # bytes/s; a line above is not held back
-_FREE = 100e9 / 8  # bytes/s of its shaper, which then only counts
-_BURST_SECONDS = 2e-3  # at its rate; less loses tokens under load, more is a burst for nothing
-_QUEUE_SECONDS, _QUEUE_BYTES = 1.0, (256e3, 32e6)  # before a shaper: at its rate, at least and at most
 _FIRST_BUFFER, _LEAST_BUFFER, _MOST_BUFFER = 4_000_000, 16e6, 1e9  # bytes of a TCP socket
 _ALL_AT_ONCE = 100_000  # segments: no slow start
 _MOST_SEGMENTS = 65535  # that a kernel hands on as one
+_ANNOUNCED = 65535  # the largest window without a scale
 
 
 class Fabric:
@@ -40,11 +35,12 @@ class Fabric:
         if any(not 0 <= host < hosts for host in beside):
             raise ValueError(f"beside must name hosts 0 … {hosts - 1}, got {list(beside)}")
         self.hosts, self.nodes = hosts, hosts + len(beside)
-        self._lines: Lines | None = None
         self._middle = new_network()
         self._networks = [new_network() for _ in range(self.nodes)]
         self._line = [*range(hosts), *beside]  # on whose line each node is
         self._plug_in(beside)
+        self._up = [Shaper(network, "eth0") for network in self._networks[:hosts]]
+        self._down = [Shaper(self._middle, f"port{host}") for host in range(hosts)]
         self._switch = Switch(self._middle, hosts, beside, seed=seed, folder=folder)
 
     def address(self, node: int) -> str:
@@ -59,15 +55,10 @@ class Fabric:
         """The lines are like this from now on; what is on its way arrives, in order."""
         if len(lines.up) != self.hosts:
             raise ValueError(f"lines must be of {self.hosts} hosts, got {len(lines.up)}")
-        before, self._lines = self._lines, lines
         self._set_endpoints(lines)
-        verb = "add" if before is None else "change"
-        for host in range(self.hosts):
-            if before is None or before.up[host] != lines.up[host]:
-                self._tc(self._networks[host], [_shaper(verb, "eth0", lines.up[host])])
-        changed = [host for host in range(self.hosts) if before is None or before.down[host] != lines.down[host]]
-        if changed:
-            self._tc(self._middle, [_shaper(verb, f"port{host}", lines.down[host]) for host in changed])
+        for shapers, rates in ((self._up, lines.up), (self._down, lines.down)):
+            for shaper, rate in zip(shapers, rates, strict=True):
+                shaper.set(float(rate))
         self._switch.set_pairs(lines.delay, lines.loss)
 
     def sent(self) -> Floats:
@@ -76,12 +67,11 @@ class Fabric:
         As the shaper counts them: every frame with its headers (not the checksum behind it, nor the gap), also where a
         sender's kernel hands on several segments as one; retransmissions, acknowledgements and frames lost later as well.
         """
-        return np.array([self._counted(network)["eth0"] for network in self._networks[: self.hosts]])
+        return np.array([shaper.counted() for shaper in self._up])
 
     def received(self) -> Floats:
         """Bytes of Ethernet frames that each host's line brought so far, (W,), counted as by `sent`."""
-        counted = self._counted(self._middle)
-        return np.array([counted[f"port{host}"] for host in range(self.hosts)])
+        return np.array([shaper.counted() for shaper in self._down])
 
     def overruns(self) -> int:
         """Frames that the switch dropped for lack of buffer: if there are any, this machine is too slow for these lines."""
@@ -123,54 +113,32 @@ class Fabric:
     def _set_endpoints(self, lines: Lines) -> None:
         """What the hosts' TCP does: its start, its windows and buffers, and how much it puts before a line at once."""
         round_trip = float((lines.delay + lines.delay.T).max())
-        rate = float(np.minimum(np.concatenate([lines.up, lines.down]), _FASTEST).max())
+        rate = float(np.minimum(np.concatenate([lines.up, lines.down]), FASTEST).max())
         buffer = round(min(max(4 * rate * round_trip, _LEAST_BUFFER), _MOST_BUFFER))
-        start = _ALL_AT_ONCE if lines.initial_window is None else lines.initial_window
-        route = f"congctl cubic initcwnd {start} initrwnd {start}" + (f" window {lines.window}" if lines.window else "")
+        lossy = bool(lines.loss.any())
+        start = lines.initial_window
+        if start is None:
+            # Where frames are lost it finds its pace by losing some, from ten segments (RFC 6928) like everybody.
+            start = 10 if lossy else _ALL_AT_ONCE
+        route = f"congctl cubic initcwnd {start} initrwnd {start}"
+        if lines.window is not None:
+            # What a kernel does not raise later is the scale of the 16 bits in which a window is announced (RFC 7323).
+            route += f" window {_ANNOUNCED << round(np.log2(lines.window / _ANNOUNCED))}"
         for node, network in enumerate(self._networks):
-            burst = _burst(lines.up[self._line[node]])
-            segments = 1 if lines.loss.any() else max(1, round(burst / PAYLOAD_BYTES))  # a frame is lost by itself
+            burst = burst_bytes(lines.up[self._line[node]])
+            segments = 1 if lossy else max(1, int(burst / 2 // FRAME_BYTES))  # a frame is lost by itself
             with inside(network):
                 _set("ipv4/tcp_slow_start_after_idle", str(int(lines.initial_window is not None)))
                 _set("ipv4/tcp_no_metrics_save", "1")
                 _set("ipv4/tcp_rmem", f"4096 {buffer} {buffer}")
                 _set("ipv4/tcp_wmem", f"4096 {_FIRST_BUFFER} {buffer}")
-                _set("ipv4/tcp_limit_output_bytes", str(round(2 * burst + 2 * FRAME_BYTES)))
+                _set("ipv4/tcp_limit_output_bytes", str(round(burst + 2 * FRAME_BYTES)))
             source = self.address(node)
             interface = f"link set dev eth0 gso_max_segs {min(segments, _MOST_SEGMENTS)}"
             self._ip(network, [interface, f"route replace {_SUBNET} dev eth0 src {source} {route}"])
 
-    def _counted(self, network: int) -> dict[str, float]:
-        """Bytes that each shaper in a network let through so far, by interface."""
-        answer = self._run(network, ["tc", "-s", "-j", "qdisc", "show"])
-        return {each["dev"]: float(each["bytes"]) for each in json.loads(answer) if each["kind"] == "tbf"}
-
     def _ip(self, network: int, lines: list[str]) -> None:
-        self._run(network, ["ip", "-batch", "-"], "\n".join(lines))
-
-    def _tc(self, network: int, lines: list[str]) -> None:
-        self._run(network, ["tc", "-batch", "-"], "\n".join(lines))
-
-    def _run(self, network: int, command: list[str], text: str = "") -> str:
-        """What a command answers that runs in a network."""
-        with inside(network):
-            done = subprocess.run(command, input=text, capture_output=True, text=True, pass_fds=self._networks)
-        if done.returncode != 0:
-            raise EmulationError(f"'{command[0]}' failed: {' '.join(done.stderr.split())}")
-        return done.stdout
-
-
-def _shaper(verb: str, interface: str, rate: float) -> str:
-    """A line for `tc`: frames leave `interface` at `rate`."""
-    rate = rate if rate <= _FASTEST else _FREE
-    least, most = _QUEUE_BYTES
-    queue = min(max(_QUEUE_SECONDS * rate, least), most)
-    return f"qdisc {verb} dev {interface} root tbf rate {rate * 8:.0f}bit burst {_burst(rate):.0f} limit {queue:.0f}"
-
-
-def _burst(rate: float) -> float:
-    """Bytes that a shaper lets through at once; never less than two frames."""
-    return max(_BURST_SECONDS * min(rate, _FREE), 2 * FRAME_BYTES)
+        run(network, ["ip", "-batch", "-"], "\n".join(lines), pass_fds=self._networks)
 
 
 def _hardware(node: int) -> str:

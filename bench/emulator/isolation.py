@@ -9,6 +9,7 @@ from pathlib import Path
 from bench.emulator.namespaces import mount
 
 _FOLDER = Path("/run/farbench")
+_NAMESPACES = ("--mount", "--net", "--pid")
 
 # Now that it would be killed with its parent, the shell looks whether that is still the launcher.
 _LAST_LOOK = 'test "$PPID" = "$0" && exec "$@"'
@@ -24,14 +25,14 @@ want "the congestion control 'cubic' is not there" grep -qw cubic /proc/sys/net/
 
 
 def isolated(argv: Sequence[str]) -> list[str]:
-    """The command that runs `argv` as pid 1 of namespaces of its own: user, mount, network and pid.
+    """The command that runs `argv` as pid 1 of namespaces of its own: mount, network and pid, and user where it takes that.
 
-    Where user namespaces are refused it does without one, which takes root. The process that calls this is to start the
-    command, from a thread that lives as long as all of it should: when that thread ends, by SIGKILL, too, the kernel kills
-    `unshare`, with it pid 1, and with that all others of its pid namespace.
+    Root does without a user namespace where it can: packet sockets then get large buffers, and the switch its turn at once.
+    The process that calls this is to start the command, from a thread that lives as long as all of it should: when that
+    thread ends, by SIGKILL, too, the kernel kills `unshare`, with it pid 1, and with that all others of its pid namespace.
     """
-    user = ["--user", "--map-root-user"] if _refusal() is None else []
-    unshare = ["unshare", *user, "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--", *argv]
+    user = [] if _root_suffices() else ["--user", "--map-root-user"]
+    unshare = ["unshare", *user, *_NAMESPACES, "--fork", "--kill-child", "--mount-proc", "--", *argv]
     return ["setpriv", "--pdeathsig", "KILL", "sh", "-c", _LAST_LOOK, str(os.getpid()), *unshare]
 
 
@@ -50,16 +51,12 @@ def why_not() -> str | None:
     for tool in ("setpriv", "unshare", "mount", "ip", "tc"):
         if shutil.which(tool) is None:
             return f"the program '{tool}' is missing"
-    refusal = _refusal()
-    if refusal is not None and os.geteuid() != 0:
-        return f"user namespaces are refused, and only root can do without ({refusal})"
     done = subprocess.run(isolated(["sh", "-c", _TRIAL]), capture_output=True, text=True)
     if done.returncode == 0:
         return None
-    return done.stdout.strip() or f"namespaces cannot be made ({done.stderr.strip()})"
+    return done.stdout.strip() or f"namespaces are refused ({done.stderr.strip()})"
 
 
-def _refusal() -> str | None:
-    """What `unshare` says where this user may have no user namespace; None where it may."""
-    done = subprocess.run(["unshare", "--user", "--map-root-user", "true"], capture_output=True, text=True)
-    return None if done.returncode == 0 else done.stderr.strip()
+def _root_suffices() -> bool:
+    """Whether namespaces can be made without one of users; only root may."""
+    return subprocess.run(["unshare", *_NAMESPACES, "true"], capture_output=True).returncode == 0

@@ -34,7 +34,7 @@ class Launcher:
     ) -> tuple[dict[str, Any], list[Tensor]]:
         """What was measured, and the parameters of each worker that reported, (1, P).
 
-        `predict(host_seconds)` is called when all nodes are there and the links are not shaped yet, with the seconds of a message
+        `predict(host_seconds)` is called when all nodes are there and links are not shaped yet, with the seconds of a message
         between two of them; `hear` with all that the hub says on the way. Raises EmulationError or SkipError.
         """
         self._hub.send(message)

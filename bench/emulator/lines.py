@@ -23,7 +23,7 @@ class Lines:
     delay: Floats  # (W, W) seconds one way; on the diagonal to a node beside, on the same line
     loss: Floats  # (W, W) share of the frames
     initial_window: int | None = None  # segments of TCP's slow start, after each pause anew; None for no slow start
-    window: int | None = None  # bytes of a connection that may be on their way; None for as many as there are
+    window: int | None = None  # bytes of a connection that may be on their way, 64 KiB times a power of two; None for any
 
     def __post_init__(self) -> None:
         hosts = len(self.up)
@@ -37,9 +37,10 @@ class Lines:
             raise ValueError("delay must be >= 0 s and finite")
         if not ((self.loss >= 0) & (self.loss < 1)).all():
             raise ValueError("loss must be >= 0 and below 1")
-        for name in ("initial_window", "window"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        if self.initial_window is not None and self.initial_window < 1:
+            raise ValueError(f"initial_window must be >= 1, got {self.initial_window}")
+        if self.window is not None and not _can_be_announced(self.window):
+            raise ValueError(f"window must be 64 KiB times a power of two, got {self.window}")
 
     @classmethod
     def of(cls, scenario: Scenario) -> "Lines":
@@ -58,14 +59,38 @@ class Lines:
         segments = None
         if transport.initial_window is not None:
             segments = max(1, round(transport.initial_window / (transport.payload_bytes or PAYLOAD_BYTES)))
+        up, down = network.capacity[:hosts].copy(), network.capacity[hosts : 2 * hosts].copy()
+        delay = network.latency(source, target).reshape(hosts, hosts)
         return cls(
-            up=network.capacity[:hosts].copy(),
-            down=network.capacity[hosts : 2 * hosts].copy(),
-            delay=network.latency(source, target).reshape(hosts, hosts),
+            up=up,
+            down=down,
+            delay=delay,
             loss=np.full((hosts, hosts), transport.loss),
             initial_window=segments,
-            window=None if transport.window is None else round(transport.window),
+            window=_window(transport, np.minimum(up[:, None], down), delay + delay.T),
         )
+
+
+def _window(transport: Transport, rate: Floats, round_trip: Floats) -> int | None:
+    """The window where it holds back any connection between the lines, of rates (W, W) and round trips (W, W)."""
+    if transport.window is None:
+        return None
+    with np.errstate(divide="ignore"):
+        most = transport.window / round_trip
+    if (rate * transport.efficiency <= most).all():
+        return None
+    if not _can_be_announced(transport.window):
+        raise SkipError(
+            f"the emulator cannot make a window of {transport.window:g} B, which would hold connections back here; "
+            "a kernel's are 64 KiB times a power of two"
+        )
+    return round(transport.window)
+
+
+def _can_be_announced(window: float) -> bool:
+    """Whether a window is, to a thousandth, the largest of some scale (RFC 7323)."""
+    scale = round(np.log2(window / 65536))
+    return 0 <= scale <= 14 and abs(window / (65536 << scale) - 1) < 1e-3
 
 
 def _obstacle(network: Network, transport: Transport) -> str | None:

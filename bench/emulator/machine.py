@@ -1,5 +1,6 @@
 """How busy the machine is that all ranks of an emulation share."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +20,8 @@ class Load:
         ticks = [int(word) for word in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
         idle = ticks[3] + ticks[4]  # and waiting for a disk
         pressure, waited = Path("/proc/pressure/cpu"), None
-        try:
+        with suppress(OSError, ValueError):
             waited = int(pressure.read_text().split("\n")[0].rpartition("=")[2]) / 1e6
-        except (OSError, ValueError):
-            pass
         return cls((sum(ticks) - idle) / 100, sum(ticks) / 100, waited)
 
     def since(self, before: "Load", seconds: float) -> dict[str, float | None]:

@@ -2,8 +2,11 @@
 
 import ctypes
 import os
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+
+from bench.errors import EmulationError
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _NETWORK = 0x40000000  # CLONE_NEWNET
@@ -28,6 +31,15 @@ def inside(descriptor: int) -> Iterator[None]:
     with _coming_back():
         enter_network(descriptor)
         yield
+
+
+def run(descriptor: int, command: Sequence[str], text: str = "", pass_fds: Sequence[int] = ()) -> str:
+    """What a command answers that runs in the network namespace of `descriptor` and reads `text`."""
+    with inside(descriptor):
+        done = subprocess.run(command, input=text, capture_output=True, text=True, pass_fds=pass_fds)
+    if done.returncode != 0:
+        raise EmulationError(f"'{command[0]}' failed: {' '.join(done.stderr.split())}")
+    return done.stdout
 
 
 def mount(source: str, target: str, kind: str) -> None:

@@ -14,9 +14,10 @@ from bench.emulator.board import Board
 from bench.emulator.channel import Channel
 from bench.emulator.communicator import Communicator
 from bench.emulator.fabric import Fabric
+from bench.emulator.frames import Message
 from bench.emulator.journal import Journal
 from bench.emulator.learner import Learner
-from bench.emulator.mesh import Mesh, Message
+from bench.emulator.mesh import Mesh
 from bench.emulator.own import Worker
 from bench.emulator.pacer import Pacer
 from bench.emulator.payloads import Payloads
@@ -168,9 +169,9 @@ def _come_back(post: Post, mesh: Mesh, main: Channel) -> tuple[list[int], int, P
 
 
 def _host_seconds(wires: Communicator, ranks: int) -> float:
-    """Seconds of a message between two ranks of this machine on links that are not shaped: gloo's smallest all-reduce is so many.
+    """Seconds of a message between two ranks of this machine on links that are not shaped.
 
-    All of its segments wait for a notice; the schedule of bench.network.collectives.gloo says how many messages follow each other.
+    gloo's smallest all-reduce is nothing else: bench.network.collectives.gloo says how many messages follow each other in it.
     """
     row, seconds = torch.zeros(1, 2 * ranks), []
     for _ in range(_TRIES + 1):

@@ -22,14 +22,16 @@ class Pacer:
         def step_seconds(rank: int, local: int, draw: int) -> float:
             return float(pace.compute(ranks[rank : rank + 1], local, time.monotonic() - self.origin, draw)[0])
 
+        self._rank, self._workers = rank, len(ranks)
         self.origin = time.monotonic()  # the second at which the emulation begins
         self._jobs = Jobs(pace.local_steps, columns, local_steps_only=local_steps_only)
         self._seconds = JobSeconds(rank, step_seconds)
         self._ratio = float(pace.step_seconds[rank] / pace.step_seconds.min()) if measured else None
         self._asked: float | None = None  # when what is to be done was begun
-        self.modelled = 0.0  # seconds of all that was done, in the Simulator,
-        self.real = 0.0  # and what this machine needed for it
-        self.late = 0.0  # by which this machine took longer than the Simulator
+        self.paced = 0.0  # seconds that all that was done was to take,
+        self.real = 0.0  # and that this machine needed for it
+        self.late = 0.0  # by which it took longer
+        self.local_steps = 0.0
 
     def ask(self, operation: OwnWork, opens: bool, begun: float) -> None:
         """`operation`, which was begun at that second, has been computed."""
@@ -51,7 +53,13 @@ class Pacer:
         self._take(job)
 
     def report(self) -> Mapping[str, Any]:
-        return {"modelled_seconds": self.modelled, "real_seconds": self.real, "late_seconds": self.late}
+        """What came of it."""
+        return {
+            "paced_seconds": self.paced,
+            "real_seconds": self.real,
+            "late_seconds": self.late,
+            "local_steps": self.local_steps,
+        }
 
     def _take(self, job: Job | None) -> None:
         begun, self._asked = self._asked, None
@@ -59,7 +67,8 @@ class Pacer:
             return
         real = time.monotonic() - begun
         seconds = self._seconds.of(job) if self._ratio is None else real * self._ratio
-        self.modelled += seconds
+        self.paced += seconds
+        self.local_steps += float(np.broadcast_to(job.local, self._workers)[self._rank]) + job.share
         self.real += real
         self.late += max(0.0, real - seconds)
         rest = begun + seconds - time.monotonic()

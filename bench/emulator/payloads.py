@@ -1,4 +1,4 @@
-"""What becomes of one rank's payloads: attack → encode → wire → decode → aggregate, as the Trainer's delivery does it for all."""
+"""What becomes of one rank's payloads: attack → encode → wire → decode → aggregate, as the Trainer delivers all of them."""
 
 from itertools import pairwise
 
@@ -15,6 +15,7 @@ from bench.errors import SkipError
 from bench.lockstep import Shared
 from bench.model import GPT
 from bench.network.collectives import Auto, Butterfly, GlooRing
+from bench.network.collectives.butterfly import shares_of
 from bench.replicas import Layout, Part
 from bench.setup import Setup
 
@@ -27,6 +28,7 @@ class Payloads:
     def __init__(self, setup: Setup, rank: int) -> None:
         self._rank, self._seed, workers = rank, setup.conf["seed"], setup.scenario.workers
         self._codec, self._aggregator, self._adversary = setup.codec, setup.aggregator, setup.adversary
+        self._paths = setup.scenario.paths
         self._butterfly = isinstance(setup.scenario.collective, Butterfly)
         self._layout = Layout(GPT(setup.shape).tensors)
         self._bad = bool(setup.adversary.members(self._seed, workers)[rank])
@@ -131,18 +133,25 @@ class Payloads:
 
         What a codec makes of a payload may depend on where that is cut; shares are whole blocks of codecs that have any.
         """
-        codec, columns = codec or NoCodec(), row.shape[1]
-        shares = _shares(columns, len(members), getattr(codec, "block", None) or 1)
-        cut = [(row[:, share], Layout.plain(share.stop - share.start)) for share in shares]
-        encoded = [codec.encode(part, draw, layout) for part, layout in cut]
-        own = cut[members.index(self._rank)][1]
-        received = [codec.decode(one, draw, own) for one in wires.scatter(index, encoded, members)]
+        codec = codec or NoCodec()
+        cuts = self._cuts(row.shape[1], members, getattr(codec, "block", None) or 1)
+        encoded = [_encode(codec, row[:, share], draw) for share in cuts]
+        mine = cuts[members.index(self._rank)]
+        received = [_decode(codec, one, draw, mine) for one in wires.scatter(index, encoded, members)]
         aggregate, again = self._aggregator.aggregate(torch.cat(received), weights, draw), aggregate_draw(draw)
-        everybody = wires.gather(index, codec.encode(aggregate, again, own), members)
-        return torch.cat([codec.decode(one, again, layout) for one, (_, layout) in zip(everybody, cut, strict=True)], dim=1)
+        everybody = wires.gather(index, _encode(codec, aggregate, again), members)
+        return torch.cat([_decode(codec, one, again, share) for one, share in zip(everybody, cuts, strict=True)], dim=1)
+
+    def _cuts(self, columns: int, members: list[int], block: int) -> list[slice]:
+        """The columns that each member reduces in a butterfly, in whole blocks but for the last."""
+        ends = np.cumsum(shares_of(self._paths, np.array(members)))
+        blocks = np.round(ends * (columns / block)).astype(int)
+        return [
+            slice(first, last) for first, last in pairwise([0, *np.minimum(blocks * block, columns)[:-1].tolist(), columns])
+        ]
 
     def _exchanged(self, operation: Exchange, wires: Communicator, members: list[int], index: int, steps: int) -> Tensor:
-        """Σ_j weights[rank, j] payload[j] over the members, whose own share takes the weights of those that are away: (1, n)."""
+        """Σ_j weights[rank, j] payload[j] over the members; its own takes the weights of those that are away: (1, n)."""
         rank, draw = self._rank, reduction_draw(self._seed, index)
         others = [other for other in members if other != rank]
         to = [other for other in others if operation.weights[other, rank]]
@@ -214,13 +223,24 @@ def _check_apart(setup: Setup) -> None:
         raise SkipError("this free rider sends again what any server took in last, which no emulated worker sees")
 
 
+def _encode(codec: Codec, row: Tensor, draw: int) -> Encoded:
+    """The encoding of a share of a payload, (1, n); of none, nothing."""
+    return codec.encode(row, draw, Layout.plain(row.shape[1])) if row.shape[1] else ()
+
+
+def _decode(codec: Codec, encoded: Encoded, draw: int, share: slice) -> Tensor:
+    """The payload in these columns as it is received, (1, n)."""
+    columns = share.stop - share.start
+    return codec.decode(encoded, draw, Layout.plain(columns)) if columns else torch.zeros(1, 0)
+
+
 def _share(weights: Tensor, members: list[int], rank: int) -> float:
     """The weight of a rank's payload among those of `members`."""
     return float(weights[rank] / weights[members].sum())
 
 
-def _shares(columns: int, count: int, block: int = 1) -> list[slice]:
-    """All columns in `count` consecutive shares of whole blocks, as equal as can be; the first ones larger."""
-    each, more = divmod(-(-columns // block), count)
-    cuts = [min(columns, block * (each * number + min(number, more))) for number in range(count + 1)]
+def _shares(columns: int, count: int) -> list[slice]:
+    """All columns in `count` consecutive shares, as equal as can be; the first ones larger."""
+    each, more = divmod(columns, count)
+    cuts = [each * number + min(number, more) for number in range(count + 1)]
     return [slice(first, last) for first, last in pairwise(cuts)]

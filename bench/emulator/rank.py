@@ -3,13 +3,15 @@
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from bench.algorithm import AllGather, AllReduce, Exchange, ReduceScatter, Train
+from bench.algorithm import WORDS, AllReduce, Exchange, Pipeline, Train
 from bench.emulator.channel import Channel
 from bench.emulator.communicator import Communicator
 from bench.emulator.learner import Learner
@@ -22,8 +24,6 @@ from bench.setup import Setup
 KEPT = 8
 """Answers of the last reductions, which others may lack when somebody drops out: more than are ever in the air."""
 
-_WORDS = {AllReduce: "all_reduce", ReduceScatter: "reduce_scatter", AllGather: "all_gather", Exchange: "exchange"}
-
 
 @dataclass
 class Operation:
@@ -31,6 +31,7 @@ class Operation:
 
     index: int
     word: str
+    node: int  # of a group, its smallest rank; of an exchange, this one; else -1, as in bench.timeline.Span
     steps: int  # of the program since the one before began
     ready: float  # when this rank had done what it sends
     began: float = 0.0  # when those before it were over, too
@@ -76,6 +77,7 @@ class Rank:
         self._generation = generation
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="reductions")
         self._begun, self._opened, self._segment_steps, self._round = 0, -1, 0, 0
+        self._joined_at: int | None = None  # the first reduction of one that comes back
         self._answers: dict[int, Tensor] = {}  # of reductions, all of them where workers may come back
         self.operations: list[Operation] = []
         self.round_end: list[tuple[int, float]] = []  # program steps, second
@@ -88,9 +90,10 @@ class Rank:
             self._thread.shutdown(cancel_futures=True)
 
     def compute(self, operation: Compute, opens: bool) -> Tensor | None:
-        if self._opened != self._begun:
+        if opens and self._opened != self._begun:
             self._opened = self._begun
             self._learner.behind[:] = 0
+        assert not isinstance(operation, Pipeline), "a model in stages is not emulated"
         begun = time.monotonic()
         answer = self._learner.compute(operation, opens, idle=self._past is not None)
         if opens:
@@ -107,7 +110,7 @@ class Rank:
             self._answers[index], self._segment_steps = self._past.answers[index], 0
             return over
         self._pacer.before_start()
-        entry = Operation(index, _WORDS[type(operation)], self._segment_steps, time.monotonic())
+        entry = Operation(index, WORDS[type(operation)], self._node(operation), self._segment_steps, time.monotonic())
         self._segment_steps = 0
         self.operations.append(entry)
         weights = torch.from_numpy(self._learner.behind.copy())
@@ -125,6 +128,7 @@ class Rank:
                 self._take_over(self._past)
             return False
         self.round_end.append((steps, time.monotonic()))
+        self._hub_of_rounds.send({"steps": steps})
         if steps >= self._setup.steps:
             return True
         if self._changing:
@@ -137,7 +141,8 @@ class Rank:
 
     def report(self) -> Mapping[str, Any]:
         """What came of it, but for the replica."""
-        return {"operations": [asdict(entry) for entry in self.operations], "rounds": self.round_end, **self._pacer.report()}
+        seen = {"operations": [asdict(entry) for entry in self.operations], "rounds": self.round_end}
+        return {**seen, "joined_at": self._joined_at, **self._pacer.report()}
 
     def _deliver(self, operation: Shared, weights: Tensor, entry: Operation, steps: int) -> Tensor:
         """The answer of one reduction, which is tried until it is there."""
@@ -169,8 +174,18 @@ class Rank:
             else:
                 return dict(zip(message["has"], tensors, strict=True)).get(index)
 
+    def _node(self, operation: Shared) -> int:
+        """Who counts as the one whose operation it is."""
+        rank = self._learner.replicas.rank
+        match operation:
+            case Exchange():
+                return rank
+            case AllReduce(groups=groups) if groups is not None:
+                return int(np.flatnonzero(groups == groups[rank])[0])
+        return -1
+
     def _settle_round(self) -> None:
-        """Ask the hub who takes part in the round that begins; who comes back gets what it needs from the first of the others."""
+        """Ask the hub who takes part in the round that begins. The first of the others gives who comes back what it needs."""
         self._hub_of_rounds.send({"round": self._round})
         message, _ = self._hub_of_rounds.receive()
         if message["generation"] == self._generation:
@@ -186,10 +201,8 @@ class Rank:
     def _form(self, members: list[int], generation: int, joined: list[int]) -> None:
         """Those who take part from now on meet."""
         self._members, self._generation = members, generation
-        try:
+        with suppress(PeerLost):  # the next reduction finds out, and mends it
             self._wires.form(members, generation)
-        except PeerLost:
-            pass  # the next reduction finds out, and mends it
 
     def _take_over(self, past: Past) -> None:
         """The program has come to the round in which this rank takes part again."""
@@ -198,6 +211,6 @@ class Rank:
             mine.copy_(theirs)
         if self._setup.algorithm.lockstep == "groups":
             replicas.params.copy_(past.params)
-        self._past = None
+        self._past, self._joined_at = None, self._begun
         self._payloads.forget()
         self._thread.submit(self._form, self._members, self._generation, [])

@@ -18,6 +18,7 @@
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +37,7 @@ struct frame {
     int64_t due;      /* nanoseconds of CLOCK_REALTIME, as the kernel's time stamps */
     uint64_t number;  /* order of arrival */
     int port, length; /* where it leaves; bytes, a struct virtio_net_hdr before them */
+    struct frame *next;
     char bytes[];
 };
 struct pair {
@@ -46,6 +48,9 @@ struct pair {
 static struct pollfd polled[MOST + 1]; /* the ports' sockets, then standard input */
 static int ports, nodes, at[MOST];     /* the port of each node */
 static struct pair *pairs;             /* ports × ports */
+static struct queue {
+    struct frame *first, **end;
+} behind[MOST]; /* frames that were due when a port's socket had no room: they go first */
 static struct frame **heap;            /* the one that is due first on top */
 static size_t waiting, room;
 static int64_t held, overruns, handed, late;
@@ -78,7 +83,6 @@ static void push(struct frame *frame) {
     size_t hole = waiting++;
     for (; hole && before(frame, heap[(hole - 1) / 2]); hole = (hole - 1) / 2) heap[hole] = heap[(hole - 1) / 2];
     heap[hole] = frame;
-    held += frame->length;
 }
 
 static struct frame *pop(void) {
@@ -90,7 +94,6 @@ static struct frame *pop(void) {
         heap[hole] = heap[child];
     }
     heap[hole] = last;
-    held -= top->length;
     return top;
 }
 
@@ -103,7 +106,7 @@ static void set_buffer(int fd, int beyond_the_limit, int up_to_the_limit) {
 static int open_port(int port) {
     char name[IFNAMSIZ];
     snprintf(name, sizeof name, "port%d", port);
-    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, 0), one = 1, size = BUFFER;
+    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, 0), one = 1;
     struct sockaddr_ll where = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = if_nametoindex(name)};
     if (fd < 0 || !where.sll_ifindex) fail(name);
     set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF);
@@ -144,18 +147,40 @@ static int take(int port) {
     if (due > pair->last) pair->last = due;
     *frame = (struct frame){.due = pair->last, .number = number++, .port = at[node], .length = length};
     memcpy(frame->bytes, bytes, length);
+    held += length;
     push(frame);
     return 1;
 }
 
+/* Send a frame off by its port; false if the port's socket has no room. */
+static int leave(struct frame *frame) {
+    /* ENOBUFS: the port's shaper had no room, and counted that itself. */
+    if (send(polled[frame->port].fd, frame->bytes, frame->length, 0) < 0 && errno != ENOBUFS) {
+        if (errno == EAGAIN) return 0;
+        overruns++;
+    }
+    held -= frame->length;
+    free(frame);
+    return 1;
+}
+
 static void release(void) {
-    for (int64_t t = now(); waiting && heap[0]->due <= t;) {
+    for (int64_t t = now(); waiting && heap[0]->due <= t; handed++) {
         struct frame *frame = pop();
+        struct queue *queue = &behind[frame->port];
         late += t - frame->due;
-        handed++;
-        /* ENOBUFS: the port's shaper had no room, and counted that itself. */
-        if (send(polled[frame->port].fd, frame->bytes, frame->length, 0) < 0 && errno != ENOBUFS) overruns++;
-        free(frame);
+        if (!queue->first && leave(frame)) continue;
+        if (!queue->first) queue->end = &queue->first;
+        *queue->end = frame;
+        queue->end = &frame->next;
+    }
+    for (int port = 0; port < ports; port++) {
+        struct queue *queue = &behind[port];
+        for (struct frame *next; queue->first; queue->first = next) {
+            next = queue->first->next;
+            if (!leave(queue->first)) break;
+        }
+        polled[port].events = queue->first ? POLLIN | POLLOUT : POLLIN;
     }
 }
 
@@ -196,6 +221,7 @@ int main(int count, char **words) {
     if (count < 3 || (ports = atoi(words[2])) < 1 || (nodes = ports + count - 3) > MOST) return 2;
     prctl(PR_SET_PDEATHSIG, 9);
     prctl(PR_SET_TIMERSLACK, 1);
+    sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){1}); /* where we may */
     randomness = strtoull(words[1], NULL, 10) * 2 + 1;
     for (int node = 0; node < nodes; node++) at[node] = node < ports ? node : atoi(words[node - ports + 3]);
     if (!(pairs = calloc((size_t)ports * ports, sizeof *pairs))) fail("pairs");

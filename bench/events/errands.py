@@ -40,6 +40,7 @@ class Errands:
     def depart(self, errand: Errand) -> None:
         """An errand begins."""
         testbed, node = self._testbed, errand.node
+        errand.began = testbed.second
         match errand.operation:
             case Pull(server=number):
                 there = testbed.now + testbed.messages.latency(node.host, self._servers[number].host)
@@ -47,9 +48,9 @@ class Errands:
             case Push(server=number):
                 self._transfer(errand, node.host, self._servers[number].host, errand.nbytes)
             case Average(peer=peer) if peer in self._workers and isinstance(node, Worker):
-                errand.missing = 2
+                errand.missing, errand.nbytes = 2, node.replica.params.nbytes
                 for source, target in ((node.host, peer), (peer, node.host)):
-                    self._transfer(errand, source, target, node.replica.params.nbytes)
+                    self._transfer(errand, source, target, errand.nbytes)
             case Average():
                 errand.entries = [testbed.agenda.at(testbed.now, node.number, partial(self._arrived, errand))]
 
@@ -75,7 +76,8 @@ class Errands:
         server.answered[node.number] = server.taken_in
         part, published = operation.part, server.published
         errand.answer = published if part is None else part.of(published)
-        self._transfer(errand, server.host, node.host, errand.answer.nbytes)
+        errand.nbytes = errand.answer.nbytes
+        self._transfer(errand, server.host, node.host, errand.nbytes)
 
     def _arrived(self, errand: Errand) -> None:
         """One of its messages is there."""

@@ -32,6 +32,7 @@ class Gathering:
         self._phases: Plan = ()  # that follow
         self._needs: set[int] = set()
         self._begun = self._cleared = self._tried = self._over = np.nan  # virtual seconds
+        self._began = np.nan  # second of the timeline at which nothing was in the way any longer
         self._latency = self._recoding = self._arithmetic = 0.0  # seconds
         self.waiting: list[int] = []  # ranks that ask for its end
 
@@ -108,7 +109,7 @@ class Gathering:
 
     def fly(self) -> None:
         """Nothing is in the way any longer."""
-        self._cleared = self._plans.testbed.now
+        self._cleared, self._began = self._plans.testbed.now, self._plans.testbed.second
         self._try()
 
     def _try(self) -> None:
@@ -133,8 +134,11 @@ class Gathering:
             self._entry = self._plans.testbed.agenda.send(phase, min(self._arrived), self._next_phase)
             return
         self._over = self._plans.testbed.now
+        ranks, begin = sorted(self._arrived), self._begin
+        if len(ranks) > 1:
+            node = -1 if begin.groups is None else int(np.argmax(begin.groups == begin.groups[ranks[0]]))
+            self._plans.testbed.span(begin.word, begin.index, node, begin.weight.wire_bytes, self._began)
         self._plans.over(self)
-        ranks = sorted(self._arrived)
         self._host.carried(self._begin, np.array(ranks), [self._arrived[rank] for rank in ranks])
         self._host.over(self._begin, self, sorted(self.waiting))
 

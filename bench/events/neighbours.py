@@ -24,6 +24,7 @@ class Neighbours:
         self._begin, self._testbed, self._host = begin, testbed, host
         self.expected = expected
         self._arrived: dict[int, Work] = {}
+        self._began: dict[int, float] = {}  # second of the timeline at which each came
         self._missing: dict[int, set[int]] = {rank: set() for rank in expected}  # whose payloads each still waits for
         self._targets: dict[int, list[int]] = {rank: [] for rank in expected}
         for target, source in begin.edges.tolist():
@@ -65,6 +66,7 @@ class Neighbours:
         self.expected.remove(rank)
         self._arrived[rank] = work
         testbed = self._testbed
+        self._began[rank] = testbed.second
         for target in self._targets[rank]:
             transfer = testbed.messages.transfer(rank, target, self._begin.weight.wire_bytes)
             there = partial(self._land, rank, target, testbed.now, testbed.now + transfer.latency)
@@ -99,6 +101,9 @@ class Neighbours:
             return
         del self._missing[rank]
         self._over[rank] = self._testbed.now
+        if self._got[rank] or self._targets[rank]:
+            begin = self._begin
+            self._testbed.span(begin.word, begin.index, rank, begin.weight.wire_bytes, self._began[rank])
         self._host.carried(self._begin, np.array([rank]), [self._arrived[rank]])
         self._host.over(self._begin, self, [rank])
 

@@ -31,7 +31,8 @@ class Errand:
     number: int  # of all operations of the node's program that are not answered at once
     operation: Message
     work: Work = field(default_factory=Work)  # that it carries
-    nbytes: float = 0.0  # of a push, on the wire
+    nbytes: float = 0.0  # of what one message of it brings, on the wire; 0 where nothing comes of it
+    began: float = np.nan  # second of the timeline
     flows: float = np.inf  # virtual second from which on its bytes flow, once that is known
     entries: list[Entry] = field(default_factory=list)  # of the agenda
     missing: int = 1  # messages that are not there

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from bench.algorithm import (
+    WORDS,
     Algorithm,
     Arrival,
     Average,
@@ -190,6 +191,8 @@ class Processes:
         del node.errands[errand.number]
         errand.entries.clear()
         self.order.append(Kind.DONE, node.number, errand.number)
+        if errand.nbytes:
+            self._testbed.span(WORDS[type(operation)], errand.number, node.number, errand.nbytes, errand.began)
         if isinstance(operation, Push):
             server = self._servers[operation.server]
             server.inbox.append(errand)
@@ -259,7 +262,7 @@ class Processes:
         ]
         for errand in alone:
             self._errands.give_up(errand)
-            errand.missing = 0
+            errand.missing, errand.nbytes = 0, 0.0
             self._finish(errand)
 
     def _join(self, ranks: Ints) -> None:

@@ -39,8 +39,9 @@ class EventSimulator:
         rule: Rule | None = None,
         feedback: Feedback | None = None,
         hostile: Hostile | None = None,
+        spans: bool = False,
     ) -> None:
-        self._testbed = Testbed(scenario, workload, Codings(codec, feedback), max_virtual, hostile)
+        self._testbed = Testbed(scenario, workload, Codings(codec, feedback), max_virtual, hostile, spans=spans)
         self._rule = rule
         self.step_seconds = self._testbed.pace.step_seconds  # (W,)
 

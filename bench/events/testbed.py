@@ -10,7 +10,7 @@ from bench.pace import Amount, Load, Pace, Workload
 from bench.roster import Ints, Roster
 from bench.scenario import Scenario
 from bench.schedule import Order, Schedule
-from bench.timeline import Floats, Ledger, Timeline
+from bench.timeline import Floats, Ledger, Span, Timeline, in_order
 from bench.units import seconds_text
 from bench.verification import Hostile
 
@@ -19,7 +19,14 @@ class Testbed:
     """What the interpreters of such programs share. Raises FitError where the workload does not fit a device."""
 
     def __init__(
-        self, scenario: Scenario, workload: Workload, codings: Codings, max_virtual: float, hostile: Hostile | None
+        self,
+        scenario: Scenario,
+        workload: Workload,
+        codings: Codings,
+        max_virtual: float,
+        hostile: Hostile | None,
+        *,
+        spans: bool = False,
     ) -> None:
         workers, seed = scenario.workers, scenario.seed
         self.scenario, self.workers = scenario, workers
@@ -43,12 +50,23 @@ class Testbed:
         self._counted_steps = self._counted_sequences = 0
         self._hostile = hostile
         self._ranks = np.arange(workers)
+        self._spans: list[Span] | None = [] if spans else None  # of what is over, if they are asked for
         self._local: dict[int, Amount] = {}
 
     @property
     def now(self) -> float:
         """The virtual second."""
         return self.roster.now
+
+    @property
+    def second(self) -> float:
+        """The virtual second of the timeline, which has stood still where failures stopped the clocks."""
+        return self.roster.now + self._stood_still
+
+    def span(self, word: str, index: int, node: int, wire_bytes: float, began: float) -> None:
+        """An operation that moved bytes is over now, which `began` at a second of the timeline."""
+        if self._spans is not None:
+            self._spans.append(Span(word, index, node, float(wire_bytes), began, self.second))
 
     def local_steps(self, steps: int, rank: int) -> int:
         """Local steps of `rank` in a Train of `steps`."""
@@ -87,7 +105,7 @@ class Testbed:
         A cluster's failures make all of it stand still then, clocks and links included: the second `now` does not know of it,
         those of the timeline do.
         """
-        end = self.now + self._stood_still
+        end = self.second
         pause = self._interruptions.after(self._round_begin, end) if self._interruptions else None
         if pause is not None:
             for bucket in ("checkpoint", "discarded", "recovering"):
@@ -106,7 +124,7 @@ class Testbed:
         """The timeline of a run that ends now, whose workers' ledgers are complete but for the absent."""
         roster, workers = self.roster, self.workers
         roster.settle()
-        seconds = roster.now + self._stood_still
+        seconds = self.second
         self.ledger.check(seconds)
         self.round_end[-1] = seconds  # what was left in the air belongs to the last round
         carried: Floats = roster.carried
@@ -125,4 +143,5 @@ class Testbed:
             schedule=schedule,
             staleness=float(np.mean(staleness)) if staleness else 0.0,
             staleness_max=max(staleness, default=0),
+            spans=in_order(self._spans),
         )

@@ -20,15 +20,15 @@ class Tier:
 
     Groups are consecutive: of `size` members (of a list of sizes, the last one repeats), or `groups` equal ones. All
     traffic that leaves a group shares its exit, of `uplink` and `downlink`; or the members' links together divided by
-    `oversubscription`, as in a fat tree, whose equal paths are taken as perfectly balanced. `latency` is one way, for each
-    exit crossed.
+    `oversubscription`, as in a fat tree, whose equal paths are taken as perfectly balanced. A list of rates is dealt to the
+    groups in turn. `latency` is one way, for each exit crossed.
     """
 
     name: str
     size: int | Sequence[int] | None = None
     groups: int | None = None
-    uplink: Rate | None = None
-    downlink: Rate | None = None
+    uplink: Rate | Sequence[float] | None = None
+    downlink: Rate | Sequence[float] | None = None
     oversubscription: float | None = None
     latency: Seconds = 0.0
 
@@ -44,8 +44,9 @@ class Tier:
         exits = [self.uplink is not None, self.downlink is not None, self.oversubscription is not None]
         if exits not in ([True, True, False], [False, False, True]):
             raise ValueError("uplink and downlink must be given, or oversubscription instead of both")
-        _check_rates("uplink", self.uplink)
-        _check_rates("downlink", self.downlink)
+        for name in ("uplink", "downlink"):
+            _check_list(name, getattr(self, name))
+            _check_rates(name, getattr(self, name))
         if self.oversubscription is not None and not 0 < self.oversubscription < np.inf:
             raise ValueError(f"oversubscription must be above 0 and finite, got {self.oversubscription:g}")
         _check_seconds("latency", self.latency)
@@ -55,8 +56,9 @@ class Tier:
 class Topology:
     """A network for any number of workers.
 
-    `uplink`, `downlink` and `last_mile` (one way, host to the first shared point) are one quantity for every host, or a
-    mixture {quantity: share}; a host has one place in all three mixtures, so classes listed in one order stay together.
+    `uplink`, `downlink` and `last_mile` (one way, host to the first shared point) are one quantity for every host; a list,
+    dealt in turn, host by host, that begins anew where it is shorter than the network; or a mixture {quantity: share}. A host
+    has one place in all three mixtures, so classes listed in one order stay together.
     `tiers` go from the hosts outwards. The groups of the last tier, or the hosts where there is none, are dealt to
     `regions` in equal consecutive blocks. Between regions, as matrices with a row and a column for each: `region_latency`
     (one way), `region_rate` (capacity that all traffic from one to the other shares), `connection_rate` (what is granted to
@@ -65,9 +67,9 @@ class Topology:
     inside a region. `server` is the line of a server outside, from which those who come back download their state.
     """
 
-    uplink: Rate | Mapping[float, float]
-    downlink: Rate | Mapping[float, float]
-    last_mile: Seconds | Mapping[float, float]
+    uplink: Rate | Mapping[float, float] | Sequence[float]
+    downlink: Rate | Mapping[float, float] | Sequence[float]
+    last_mile: Seconds | Mapping[float, float] | Sequence[float]
     tiers: Sequence[Tier] = ()
     regions: Sequence[str] | None = None
     region_latency: Seconds | Matrix | None = None
@@ -77,6 +79,8 @@ class Topology:
     server: Rate = np.inf
 
     def __post_init__(self) -> None:
+        for name in ("uplink", "downlink", "last_mile"):
+            _check_list(name, getattr(self, name))
         _check_rates("uplink", self.uplink)
         _check_rates("downlink", self.downlink)
         _check_seconds("last_mile", self.last_mile)
@@ -108,9 +112,13 @@ class Topology:
         _check_rates("server", self.server)
 
     def network(self, workers: int, seed: int) -> Network:
-        """The links of `workers` hosts; mixtures are dealt from the stream (seed, "access")."""
+        """The links of `workers` hosts; mixtures are dealt from the stream (seed, "access"). A longer list is a ValueError."""
+        for name in ("uplink", "downlink", "last_mile"):
+            given = getattr(self, name)
+            if isinstance(given, Sequence) and len(given) > workers:
+                raise ValueError(f"{name} must be at most as long as there are workers, {workers}, got {len(given)} quantities")
         up, down, last_mile = (
-            deal(spread, workers, seed, "access", name=name) if isinstance(spread, Mapping) else np.full(workers, spread, float)
+            deal(spread, workers, seed, "access", name=name) if isinstance(spread, Mapping) else np.resize(spread, workers)
             for name, spread in (("uplink", self.uplink), ("downlink", self.downlink), ("last_mile", self.last_mile))
         )
         capacity, exits = [up.astype(float), down.astype(float)], []
@@ -151,6 +159,11 @@ class Topology:
         )
 
 
+def _check_list(name: str, given: Any) -> None:
+    if isinstance(given, Sequence) and not (given and all(isinstance(entry, float) for entry in given)):
+        raise ValueError(f"{name} must list quantities, got {given!r}")
+
+
 def _check_rates(name: str, rates: Any) -> None:
     for rate in _numbers(rates):
         if not rate > 0:
@@ -181,9 +194,9 @@ def _groups(tier: Tier, members: int) -> Ints:
     return np.arange(members) * min(tier.groups, members) // members
 
 
-def _exit(tier: Tier, group: Ints, links: Floats, rate: float | None) -> Floats:
+def _exit(tier: Tier, group: Ints, links: Floats, rate: float | Sequence[float] | None) -> Floats:
     """The capacity of each group's exit in one direction, from its own rate or from the members' `links`."""
     if rate is not None:
-        return np.full(int(group[-1]) + 1, rate, float)
+        return np.resize(np.array(rate, float), int(group[-1]) + 1)
     assert tier.oversubscription is not None  # checked by Tier
     return np.bincount(group, weights=links) / tier.oversubscription

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.record.row import SCHEMA
 
-PATHS_AND_PLACES = ("results", "device", "threads", "progress", "json", "sweep", "matrix", "target_loss")
+PATHS_AND_PLACES = ("results", "device", "threads", "progress", "json", "sweep", "matrix", "target_loss", "emulate")
 """Settings that say where and how to run and how to tell of it; they change no result and no key."""
 
 

@@ -31,6 +31,27 @@ def test_each_host_has_its_own_way_out_and_in():
     assert route(network, 0, 2) == [0, 5]  # uplink of 0, downlink of 2
 
 
+def test_a_list_gives_each_host_its_own_and_begins_anew_where_it_is_short():
+    network = topology(uplink=[10.0, 30.0], last_mile=[0.01, 0.02, 0.04]).network(3, seed=0)
+    assert network.capacity.tolist() == [10, 30, 10, 20, 20, 20]
+    assert network.latency(np.array([0]), np.array([2])).tolist() == [0.05]  # 0.01 + 0.04
+
+
+def test_a_list_is_read_from_conf_with_its_units():
+    conf = {"uplink": ["80 bit/s", "240 bit/s"], "downlink": "160 bit/s", "last_mile": ["10 ms", "20 ms"]}
+    network = build(conf, "network", Topology).network(2, seed=0)
+    assert network.capacity.tolist() == [10, 30, 20, 20]
+    assert network.last_mile.tolist() == [0.01, 0.02]
+
+
+def test_a_list_of_more_hosts_than_there_are_and_a_list_of_lists_are_refused():
+    with pytest.raises(ValueError, match="uplink must be at most as long as there are workers, 1, got 2 quantities"):
+        topology(uplink=[1.0, 2.0]).network(1, seed=0)
+    for bad in ([], [[1.0]]):
+        with pytest.raises(ValueError, match="downlink must list quantities"):
+            topology(downlink=bad)
+
+
 def test_islands_share_an_exit_and_only_what_leaves_uses_it():
     network = topology(tiers=[tier(size=2)]).network(4, seed=0)
     assert network.capacity.tolist() == [10] * 4 + [20] * 4 + [5, 5, 6, 6]
@@ -55,6 +76,11 @@ def test_the_last_of_several_sizes_repeats():
     assert group([3, 1, 2], 9) == [0, 0, 0, 1, 2, 2, 3, 3, 4]
     assert group([3, 1, 2], 4) == [0, 0, 0, 1]
     assert group([5], 3) == [0, 0, 0]
+
+
+def test_the_exits_of_a_tier_can_be_listed_and_the_list_begins_anew():
+    network = topology(tiers=[tier(size=1, uplink=[5.0, 7.0])]).network(3, seed=0)
+    assert network.capacity[6:].tolist() == [5, 7, 5, 6, 6, 6]
 
 
 def test_a_tier_groups_the_groups_below_it():
@@ -282,7 +308,7 @@ def test_a_network_is_built_as_conf_writes_it():
     [
         ({"uplink": 10}, "network.uplink must be a data rate with its unit, such as '100 Mbit/s', got 10"),
         ({"uplink": "10"}, "network.uplink must be a data rate with its unit, such as '100 Mbit/s', got '10'"),
-        ({"uplink": ["1 Mbit/s"]}, "network.uplink must be one quantity and not a list, got ['1 Mbit/s']"),
+        ({"server": ["1 Mbit/s"]}, "network.server must be one quantity and not a list, got ['1 Mbit/s']"),
         ({"uplink": "0 Mbit/s"}, "network.uplink must be above 0 bit/s, got 0"),
         ({"downlink": "-1 Mbit/s"}, "network.downlink must be >= 0 and finite, got '-1 Mbit/s'"),
         ({"last_mile": "5 MB"}, "network.last_mile must be a time with its unit, such as '25 ms', got '5 MB'"),

@@ -21,9 +21,14 @@ class Butterfly:
     def all_reduce(self, paths: Paths, members: Ints, nbytes: float) -> Plan:
         if len(members) < 2:
             return nothing()
-        capacity, hosts = paths.network.capacity, paths.network.workers
-        shares = bandwidth_shares(np.minimum(capacity[members], capacity[hosts + members]))
+        shares = shares_of(paths, members)
         return (everybody_to_everybody(paths, members, nbytes, shares, scatter=True, gather=True),)
+
+
+def shares_of(paths: Paths, members: Ints) -> Floats:
+    """What each of `members`, (n,), reduces of a payload, for the links that they have."""
+    capacity, hosts = paths.network.capacity, paths.network.workers
+    return bandwidth_shares(np.minimum(capacity[members], capacity[hosts + members]))
 
 
 def bandwidth_shares(bandwidth: Floats) -> Floats:
