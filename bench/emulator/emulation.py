@@ -1,10 +1,13 @@
 """One emulation, as its hub conducts it: nodes begin, meet, start together, drop out and come back, and report."""
 
 import os
+import random
 import selectors
 import signal
+import socket
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from torch import Tensor
 
 from bench.emulator.channel import Channel, channels
 from bench.emulator.fabric import Fabric
+from bench.emulator.journal import Journal, Over
 from bench.emulator.lines import Lines
 from bench.emulator.machine import Load
 from bench.emulator.membership import Break, Membership
@@ -58,13 +62,19 @@ class Emulation:
         nodes = range(workers + len(beside))
         fabric = self._fabric
         here = {node: "127.0.0.1" if fabric is None else fabric.address(node) for node in nodes}
-        self._addresses = {node: (address, _PORT + node) for node, address in here.items()}
+        port = _PORT if fabric is not None else _free_ports(len(nodes))
+        self._addresses = {node: (address, port + node) for node, address in here.items()}
         self._children: dict[int, Child] = {}
         self._selector = selectors.DefaultSelector()
         up = np.flatnonzero(self._presence.up).tolist()
         self._membership = Membership(set(up))
         self._servers = list(range(workers, workers + len(beside)))
         self._dropped: list[tuple[int, float]] = []
+        self._journal: Journal | None = None  # of programs of their own
+        if self._setup.algorithm.lockstep == "none":
+            self._journal = Journal(folder, workers, len(nodes), self._setup.steps)
+            for rank in np.flatnonzero(~self._presence.up).tolist():
+                self._journal.drop(rank)
 
     def run(self) -> None:
         """Conduct it, and tell the launcher."""
@@ -160,7 +170,7 @@ class Emulation:
                 message, tensors = self._heard(child, channel)
                 self._answer(child, message, tensors, start)
             now = time.monotonic() - start
-            while self._presence.until.min() <= now:
+            while self._presence.until.min() <= now and not (self._journal and self._journal.is_over):
                 self._turn(int(self._presence.until.argmin()), start)
 
     def _answer(self, child: Child, message: dict[str, Any], tensors: list[Tensor], start: float) -> None:
@@ -195,6 +205,12 @@ class Emulation:
                 child.main.send({"sources": self._sources()})
             case {"ready": _}:
                 membership.ready.add(rank)
+            case {"joined": _}:
+                membership.members.add(rank)
+            case {"counted": steps}:
+                self._launcher.send({"steps": steps})
+                if steps >= self._setup.steps:
+                    self._tell({"stop": True})
             case _:
                 raise EmulationError(f"node {rank} said {message}, which nobody expected")
 
@@ -230,15 +246,28 @@ class Emulation:
         self._presence.next(np.array([rank]))
         child = self._children.get(rank)
         if not up:
+            if self._journal:
+                self._tell({"returned": rank})
             self._begin(rank, returns=True)
         elif child is not None and child.report is None:
             self._forget(child)
-            os.kill(child.pid, signal.SIGKILL)
-            os.waitpid(child.pid, 0)
+            if self._journal:
+                self._kill_apart(child, self._journal)
+            else:
+                os.kill(child.pid, signal.SIGKILL)
+                os.waitpid(child.pid, 0)
             self._dropped.append((rank, time.monotonic() - start))
             if rank in self._membership.members | self._membership.ready:
                 self._membership.lost(rank)
                 self._meet()
+
+    def _kill_apart(self, child: Child, journal: Journal) -> None:
+        """At a moment: nothing happens to it, or with it, half."""
+        with suppress(Over), journal.moment():
+            journal.drop(child.node)
+            os.kill(child.pid, signal.SIGKILL)
+            os.waitpid(child.pid, 0)
+        self._tell({"lost": child.node})
 
     def _events(self, until: float) -> list[tuple[Child, Channel]]:
         """What came up to that second of the machine's clock."""
@@ -280,6 +309,7 @@ class Emulation:
                 "load": load,
                 "overruns": 0 if self._fabric is None else self._fabric.overruns(),
                 "ranks": [child.node for child in workers],
+                "events": [] if self._journal is None else self._journal.events(),
             }
         }
         self._launcher.send(message, [child.tensors[0] for child in workers])
@@ -301,6 +331,19 @@ class Emulation:
             os.waitpid(child.pid, 0)
             self._forget(child)
         self._selector.close()
+
+
+def _free_ports(count: int) -> int:
+    """The first of so many ports of the loopback on which nobody listens, below those that the system gives away."""
+    while True:
+        first = random.randrange(10_000, 30_000)
+        with ExitStack() as stack:
+            try:
+                for port in range(first, first + count):
+                    stack.enter_context(socket.create_server(("127.0.0.1", port)))
+            except OSError:
+                continue
+            return first
 
 
 def _regions(setup: Setup) -> Any:

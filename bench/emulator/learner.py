@@ -32,9 +32,9 @@ class Learner:
         layout = Layout(model.tensors)
         self.replicas = Replicas(params, setup.optimizer, setup.lr_schedule, layout, rank=rank, workers=workers)
         self._sequences = effort.sequences(setup.shape.batch, workers)  # (W,) a step
-        self._batches = 0  # that it has had, or would have had
+        self.batches = 0  # that it has had, or would have had
         self._answer = torch.zeros_like(params)  # the gradient of the step under way, (1, P)
-        self.taken = 0  # program steps
+        self.taken: float = 0  # program steps
         self.behind = np.zeros(workers, np.int64)  # (W,) sequences behind what each sends next
 
     def local_steps(self, steps: int) -> int:
@@ -46,7 +46,7 @@ class Learner:
         if not opens:
             return operation.part.of(self._answer) if isinstance(operation, Backward) and operation.part else self._answer
         steps = operation.steps if isinstance(operation, Train) else 1
-        idle |= self._stacked is None or self._payloads.idle(self.taken)
+        idle |= self._stacked is None or self._payloads.idle(math.floor(self.taken))
         if isinstance(operation, Train):
             local = self._effort.local_steps(steps, self._workers)  # (W,)
             if not idle:
@@ -54,10 +54,10 @@ class Learner:
         else:
             local = np.ones(self._workers, np.int64)
             if not idle:
-                self._answer = self._gradient(0, self.taken)
+                self._answer = self._gradient(0, math.ceil(self.taken))
         self.taken += steps
         self.replicas.step_index = self.taken - 1
-        self._batches += int(local[self._rank])
+        self.batches += int(local[self._rank])
         self.behind += local * self._sequences
         return None if isinstance(operation, Train) else self._answer
 
@@ -65,12 +65,12 @@ class Learner:
         """`count` local steps, which stand for `steps` of the program."""
         for step in range(count):
             done = (step + 1) * steps / count  # of the program's steps, when this one is over
-            gradient = self._gradient(step, self.taken + math.ceil(done) - 1)
+            gradient = self._gradient(step, math.ceil(self.taken + done) - 1)
             self.replicas.step_rows(slice(None), gradient, self.taken + done - 1)
 
     def _gradient(self, ahead: int, step: int) -> Tensor:
         """That of the batch after `ahead` others, (1, P), at the program step `step`."""
         assert self._stacked is not None
-        tokens = self._stacked.batch(self._rank, self._batches + ahead, int(self._sequences[self._rank]))[None]  # (1, B, T+1)
+        tokens = self._stacked.batch(self._rank, self.batches + ahead, int(self._sequences[self._rank]))[None]  # (1, B, T+1)
         targets = self._stacked.targets(tokens, torch.tensor([self._payloads.mislabels(step)]))
         return self._stacked.gradient(self.replicas.params, tokens, targets)

@@ -9,15 +9,21 @@ from statistics import median
 import numpy as np
 import torch
 
+from bench.emulator.apart import Apart
+from bench.emulator.board import Board
 from bench.emulator.channel import Channel
 from bench.emulator.communicator import Communicator
 from bench.emulator.fabric import Fabric
 from bench.emulator.frames import Message
+from bench.emulator.journal import Journal
 from bench.emulator.learner import Learner
 from bench.emulator.mesh import Mesh
+from bench.emulator.own import Worker
 from bench.emulator.pacer import Pacer
 from bench.emulator.payloads import Payloads
 from bench.emulator.rank import Past, Rank
+from bench.emulator.server import Server
+from bench.model import GPT
 from bench.network.collectives.gloo import gloo_seconds
 from bench.pace import Pace, Workload
 from bench.setup import Setup
@@ -50,9 +56,10 @@ def work(post: Post, main: Channel, breaks: Channel) -> None:
         torch.set_num_threads(1)
         torch.manual_seed(0)
         mesh = Mesh(post.node, post.addresses, patience=PATIENCE)
-        if post.node >= post.setup.scenario.workers or post.setup.algorithm.lockstep == "none":
-            raise NotImplementedError
-        _worker(post, mesh, main, breaks)
+        if post.setup.algorithm.lockstep == "none":
+            _apart(post, mesh, main)
+        else:
+            _worker(post, mesh, main, breaks)
         mesh.close()
     except BaseException:
         main.send({"failed": traceback.format_exc()})
@@ -115,6 +122,34 @@ def _worker(post: Post, mesh: Mesh, main: Channel, breaks: Channel) -> None:
     main.send({"done": report}, [replicas.params, *kept.values()])
     main.receive()  # others may still need this node's connections
     wires.close()
+
+
+def _apart(post: Post, mesh: Mesh, main: Channel) -> None:
+    """Of an algorithm whose workers each have a program of their own."""
+    setup, scenario, rank = post.setup, post.setup.scenario, post.node
+    workers, columns = scenario.workers, setup.shape.parameters
+    servers = [workers + number for number in range(len(setup.algorithm.servers(workers)))]
+    journal = Journal(post.folder, workers, workers + len(servers), setup.steps)
+    apart = Apart(rank, setup, mesh, journal, main)
+    others = [other for other in (*post.members, *servers) if other != rank]
+    if rank in servers:
+        initial = torch.zeros(1, columns) if setup.corpus is None else GPT(setup.shape).initial(setup.conf["seed"])[None]
+        server = Server(apart, Board(post.folder, columns, {}), initial)
+        apart.meet(others)
+        apart.run(lambda: None, lambda message: None)
+        main.send({"done": apart.report()}, [server.published])
+    else:
+        pace = Pace(scenario.fleet, scenario.jitter, post.workload, scenario.split, setup.conf["seed"])
+        learner = Learner(setup, pace.effort, rank, Payloads(setup, rank))
+        only_steps = scenario.split.local_steps_only
+        pacer = Pacer(pace, rank, columns, local_steps_only=only_steps, measured=post.measured)
+        worker = Worker(apart, Board(post.folder, columns, learner.replicas.state), learner, pacer)
+        if not post.returns:
+            pacer.origin = apart.meet(others)
+            time.sleep(max(0.0, pacer.origin - time.monotonic()))
+        apart.run(worker.come_back if post.returns else worker.begin, worker.hear)
+        main.send({"done": {**apart.report(), **pacer.report()}}, [worker.replica.params])
+    main.receive()  # others may still need this node's connections
 
 
 def _come_back(post: Post, mesh: Mesh, main: Channel) -> tuple[list[int], int, Past]:

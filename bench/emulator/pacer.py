@@ -47,6 +47,11 @@ class Pacer:
         """The same before a wait, where drawings of the jitter are counted otherwise."""
         self._take(self._jobs.before_wait())
 
+    def take(self, job: Job, begun: float) -> None:
+        """The same after one `job`, which was begun at that second, of a program that is no other worker's."""
+        self._asked = begun
+        self._take(job)
+
     def report(self) -> Mapping[str, Any]:
         """What came of it."""
         return {

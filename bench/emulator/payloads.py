@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.adversary import FreeRiderStale
 from bench.algorithm import AllGather, AllReduce, Exchange, ReduceScatter
 from bench.codec import Codec, NoCodec
 from bench.delivery import aggregate_draw, reduction_draw
@@ -204,6 +205,9 @@ def check(setup: Setup) -> None:
         raise SkipError(
             "emulated ranks remember what they owe of whole payloads: with feedback, codec.traffic must be all_gather"
         )
+    if setup.algorithm.lockstep == "none":
+        _check_apart(setup)
+        return
     collective = setup.scenario.collective
     gloo = isinstance(collective, GlooRing) or (isinstance(collective, Auto) and collective.backend == "gloo")
     if not gloo and not isinstance(collective, Butterfly):
@@ -212,6 +216,14 @@ def check(setup: Setup) -> None:
         raise SkipError("an emulated rank computes with all parameters, and here holds a share: emulated with train=false only")
     if setup.algorithm.lockstep == "stages":
         raise SkipError("emulated ranks hold whole models; an algorithm in stages is not emulated")
+
+
+def _check_apart(setup: Setup) -> None:
+    """The same where payloads travel one by one."""
+    if not setup.aggregator.linear:
+        raise SkipError("a server takes payloads in one by one, and this aggregator compares several")
+    if isinstance(setup.adversary, FreeRiderStale):
+        raise SkipError("this free rider sends again what any server took in last, which no emulated worker sees")
 
 
 def _encode(codec: Codec, row: Tensor, draw: int) -> Encoded:

@@ -115,7 +115,7 @@ class Rank:
         self.operations.append(entry)
         weights = torch.from_numpy(self._learner.behind.copy())
         sent = replace(operation, payload=operation.payload.clone())  # it goes on computing on what that is a view of
-        return self._thread.submit(self._deliver, sent, weights, entry, self._learner.taken)
+        return self._thread.submit(self._deliver, sent, weights, entry, int(self._learner.taken))
 
     def wait(self, started: "Future[Tensor]") -> Tensor:
         self._pacer.before_wait()
