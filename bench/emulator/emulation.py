@@ -41,8 +41,14 @@ class Child:
     pid: int
     main: Channel  # what it reports, and rounds
     breaks: Channel
+    news: Channel  # who is back
     report: dict[str, Any] | None = None
     tensors: list[Tensor] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Its channels, here."""
+        for channel in (self.main, self.breaks, self.news):
+            channel.close()
 
 
 class Emulation:
@@ -103,6 +109,7 @@ class Emulation:
         """Fork the process of a node."""
         main, theirs = channels()
         breaks, their_breaks = channels()
+        news, their_news = channels()
         post = Post(
             node=node,
             setup=self._setup,
@@ -120,18 +127,16 @@ class Emulation:
             status = 1
             try:
                 for child in self._children.values():
-                    child.main.close()
-                    child.breaks.close()
-                main.close()
-                breaks.close()
-                self._launcher.close()
-                work(post, theirs, their_breaks)
+                    child.close()
+                for channel in (main, breaks, news, self._launcher):
+                    channel.close()
+                work(post, theirs, their_breaks, their_news)
                 status = 0
             finally:
                 os._exit(status)
-        theirs.close()
-        their_breaks.close()
-        child = Child(node, pid, main, breaks)
+        for channel in (theirs, their_breaks, their_news):
+            channel.close()
+        child = Child(node, pid, main, breaks, news)
         self._children[node] = child
         for channel in (main, breaks):
             self._selector.register(channel, selectors.EVENT_READ, child)
@@ -248,6 +253,10 @@ class Emulation:
         if not up:
             if self._journal:
                 self._tell({"returned": rank})
+            else:
+                for other in self._children.values():
+                    if other.report is None:
+                        other.news.send({"returned": rank})
             self._begin(rank, returns=True)
         elif child is not None and child.report is None:
             self._forget(child)
@@ -318,7 +327,7 @@ class Emulation:
         del self._children[child.node]
         for channel in (child.main, child.breaks):
             self._selector.unregister(channel)
-            channel.close()
+        child.close()
 
     def _end(self) -> None:
         """No process is left."""

@@ -75,6 +75,7 @@ class Rank:
         self._hub_of_rounds, self._hub_of_breaks = rounds, breaks
         self._members, self._changing, self._past = members, changing, past
         self._generation = generation
+        self._gone: set[int] = set()  # who dropped out and came back, and may still be a member from before
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="reductions")
         self._begun, self._opened, self._segment_steps, self._round = 0, -1, 0, 0
         self._joined_at: int | None = None  # the first reduction of one that comes back
@@ -135,6 +136,10 @@ class Rank:
             self._settle_round()
         return False
 
+    def broken(self, rank: int) -> None:
+        """`rank` is back already, and this one may not have noticed that it was gone; from any thread."""
+        self._gone.add(rank)
+
     def last_answers(self) -> dict[int, Tensor]:
         """Those that others may lack if somebody drops out at the very end."""
         return {index: answer for index, answer in self._answers.items() if index >= self._begun - KEPT}
@@ -150,6 +155,8 @@ class Rank:
         answer: Tensor | None = None
         while answer is None:
             try:
+                if not self._gone.isdisjoint(self._members):
+                    raise PeerLost(min(self._gone.intersection(self._members)))
                 answer = self._payloads.deliver(operation, self._wires, self._members, weights, entry.index, steps)
             except PeerLost:
                 answer = self._mend(entry.index)
@@ -201,6 +208,7 @@ class Rank:
     def _form(self, members: list[int], generation: int, joined: list[int]) -> None:
         """Those who take part from now on meet."""
         self._members, self._generation = members, generation
+        self._gone -= set(joined)
         with suppress(PeerLost):  # the next reduction finds out, and mends it
             self._wires.form(members, generation)
 
