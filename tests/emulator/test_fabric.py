@@ -86,6 +86,18 @@ def test_lost_frames_are_lost_one_by_one():
     assert back == 4000
 
 
+@made
+@pytest.mark.emulation
+def test_without_a_c_compiler_the_slow_switch_does_the_same():
+    measured = in_hub("slow")
+    # 1 MB at 2.5 MB/s of frames, and 10 ms; there and back 20 ms; 200 of 4000 are lost, with a deviation of 14.
+    assert measured["seconds"] == pytest.approx(1e6 * 1514 / 1448 / 2.5e6 + 0.01, rel=0.05)
+    assert measured["round_trip"] == pytest.approx(0.020, abs=2e-3)
+    assert measured["overruns"] == 0
+    assert abs(measured["arrived"][0] - 3800) < 5 * 14
+    assert measured["arrived"][1] == 4000
+
+
 def test_hosts_are_checked():
     with pytest.raises(ValueError, match=r"hosts must be 2 … 254, those beside included, got 1"):
         Fabric(1)
