@@ -54,7 +54,16 @@ def test_nothing_is_left_of_an_emulation_whose_launcher_is_killed(victim, tmp_pa
         f"sys.exit(subprocess.call(isolated([sys.executable, {str(HERE / 'in_hub.py')!r}, 'stay'])))"
     )
     launcher = subprocess.Popen([sys.executable, "-c", launch], stdout=subprocess.PIPE, text=True, env=environment)
-    assert launcher.stdout is not None and launcher.stdout.readline() == "there\n"
+    try:
+        check_the_end(launcher, victim, marker, tmp_path)
+    finally:
+        launcher.kill()
+        launcher.wait()
+
+
+def check_the_end(launcher, victim, marker, folder):
+    """Kill the launcher or what it started once all is there, and see it all go."""
+    assert launcher.stdout.readline() == "there\n"
     own = {os.readlink(f"/proc/self/ns/{kind}") for kind in ("net", "pid", "mnt")}
     # The launcher, unshare, the hub, the switch and two hosts; a network each of the hub, the switch and the hosts, and
     # one pid and one mount namespace.
@@ -72,7 +81,7 @@ def test_nothing_is_left_of_an_emulation_whose_launcher_is_killed(victim, tmp_pa
         time.sleep(0.02)  # the kernel ends them, and somebody must still take note of it
     assert kin(marker) == {}
     assert spaces & everywhere() == set()
-    assert list(tmp_path.iterdir()) == []
+    assert list(folder.iterdir()) == []
     names = Path("/run/netns")
     assert not names.exists() or list(names.iterdir()) == []
 
