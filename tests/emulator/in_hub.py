@@ -139,16 +139,15 @@ def rates():
 
 
 def counters():
-    """Bytes counted on the lines of a stream of 4 MB from 0 to 1, seconds of it from 0 to the node beside 0, and its bytes."""
-    hosts = Hosts(3, beside=(0,))
+    """Bytes sent and received by hosts, and seconds, in streams of 2 MB: apart, to a node beside, and between two such."""
+    hosts, figures = Hosts(3, beside=(0, 0)), []
     hosts.fabric.shape(lines(3, rate=100e6 / 8))
-    before = hosts.fabric.sent(), hosts.fabric.received()
-    hosts.stream(0, 1, 4_000_000)
-    middle = hosts.fabric.sent(), hosts.fabric.received()
-    seconds = hosts.stream(0, 3, 2_000_000)
-    after = hosts.fabric.sent(), hosts.fabric.received()
-    first, second = ([(b - a).tolist() for a, b in zip(*pair, strict=True)] for pair in ((before, middle), (middle, after)))
-    return {"apart": first, "beside": second, "seconds": seconds}
+    for pair in ((0, 1), (0, 3), (3, 4)):
+        before = hosts.fabric.sent(), hosts.fabric.received()
+        seconds = hosts.stream(*pair, 2_000_000)
+        sent, received = hosts.fabric.sent() - before[0], hosts.fabric.received() - before[1]
+        figures.append((sent.tolist(), received.tolist(), seconds))
+    return figures
 
 
 def delays():
