@@ -11,6 +11,7 @@ from bench.emulator.lines import Lines
 from bench.emulator.namespaces import enter_network, inside, new_network, run
 from bench.emulator.shaper import Shaper
 from bench.emulator.switch import Switch
+from bench.errors import EmulationError
 from bench.network.transfer import Floats
 
 _SUBNET = "10.0.0.0/24"
@@ -96,8 +97,8 @@ class Fabric:
         networks, hosts = self._networks, range(self.hosts)
         for network in (self._middle, *networks):
             with inside(network):
-                for which in ("all", "default"):
-                    _set(f"ipv6/conf/{which}/disable_ipv6", "1")
+                for switch in _SYSCTL.glob("ipv6/conf/*/disable_ipv6"):  # none in a kernel without IPv6
+                    _set(str(switch.relative_to(_SYSCTL)), "1")
         cables = [
             f"link add port{host} type veth peer name eth0 address {_hardware(host)} netns {_path(networks[host])}"
             for host in hosts
@@ -140,4 +141,7 @@ def _path(descriptor: int) -> str:
 
 def _set(name: str, value: str) -> None:
     """Set a sysctl of the network that the thread is in."""
-    (_SYSCTL / name).write_text(value)
+    try:
+        (_SYSCTL / name).write_text(value)
+    except OSError as error:
+        raise EmulationError(f"net/{name} cannot be set to {value}: {error.strerror}") from error
