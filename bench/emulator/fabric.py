@@ -44,7 +44,7 @@ class Fabric:
 
     @property
     def compiled(self) -> bool:
-        """Whether the switch is the compiled one; the other one keeps pace with four hosts of 25 Mbit/s."""
+        """Whether the switch is the compiled one; the other one keeps pace with four hosts of 100 Mbit/s."""
         return self._switch.compiled
 
     def address(self, node: int) -> str:
