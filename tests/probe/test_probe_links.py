@@ -15,6 +15,7 @@ import torch
 import yaml
 
 from bench.network.collectives.gloo import gloo_seconds
+from bench.probe import links
 from bench.probe.links import host_seconds, measure, spread, timed_all_reduces
 from bench.probe.ranks import Lost, Ranks, distributed
 from bench.progress import Progress
@@ -60,6 +61,35 @@ def test_three_ranks_agree_on_all_links_between_them(tmp_path):
     assert (rate[off] > 1e7).all()
     assert (np.array(first["uplink"]) >= np.nanmax(rate, axis=1)).all()
     assert (np.array(first["downlink"]) >= np.nanmax(rate, axis=0)).all()
+
+
+def test_latency_is_half_a_round_trip_and_rates_are_without_it(monkeypatch):
+    # 20 ms there and back; 1 MB/s out, 4 MB/s in.
+    def rounds(ranks, direction, sizes, count):
+        return np.full(count, 0.02 + sum(sizes.values()) / (4e6 if direction else 1e6) * (max(sizes.values()) > 1))
+
+    monkeypatch.setattr(links, "_rounds", rounds)
+    found = links._pair(None, 1, target=0.5)
+    assert found["ping"] == (pytest.approx(0.01), pytest.approx(0))
+    assert found["out"] == (pytest.approx(1e6), pytest.approx(0))
+    assert found["in"] == (pytest.approx(4e6), pytest.approx(0))
+    # Two peers that get 0.75 and 0.5 MB/s each by themselves share the 1 MB/s out; in, the line carries all that they send.
+    crowd = {1: (0.75e6, 1e6, 0.01), 2: (0.5e6, 1e6, 0.005)}
+    assert links._crowd(None, crowd, target=0.5) == {"out": pytest.approx(1e6), "in": pytest.approx(4e6)}
+    # One connection that lags makes all at once slower than one pair was: then that counts.
+    assert links._crowd(None, {1: (3e6, 5e6, 0.01), 2: (1e6, 1e6, 0.01)}, 0.5) == {"out": 3e6, "in": 5e6}
+
+
+def test_a_payload_grows_until_it_takes_a_round_but_not_beyond_64_mib(monkeypatch):
+    asked = []
+
+    def rounds(ranks, direction, sizes, count):
+        asked.append(sizes[1])
+        return np.full(count, 1e-3 + sizes[1] / 1e12)
+
+    monkeypatch.setattr(links, "_rounds", rounds)
+    links._pair(None, 1, target=10.0)
+    assert max(asked) == 2**26
 
 
 def test_the_hosts_time_is_what_the_schedule_of_a_small_all_reduce_has_for_each_message(tmp_path):
