@@ -81,9 +81,14 @@ class Ranks:
             raise
 
     def close(self) -> None:
-        """Leave, once all have come so far."""
+        """Leave, once all have come so far; the first rank, which may have the store, last."""
         self.everyone("over", True)
         del self.group
+        if self.rank:
+            self.publish(f"left/{self.rank}", True)
+        else:
+            for rank in range(1, self.size):
+                self.read(f"left/{rank}")
 
     def first_to_tell(self) -> bool:
         """Whether no other rank has told the user of a failure, as far as can be known."""

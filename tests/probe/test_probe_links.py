@@ -66,18 +66,28 @@ def test_three_ranks_agree_on_all_links_between_them(tmp_path):
 def test_latency_is_half_a_round_trip_and_rates_are_without_it(monkeypatch):
     # 20 ms there and back; 1 MB/s out, 4 MB/s in.
     def rounds(ranks, direction, sizes, count):
-        return np.full(count, 0.02 + sum(sizes.values()) / (4e6 if direction else 1e6) * (max(sizes.values()) > 1))
+        [nbytes] = sizes.values()
+        return np.full((count, 1), 0.02 + nbytes / (4e6 if direction else 1e6) * (nbytes > 1))
 
     monkeypatch.setattr(links, "_rounds", rounds)
     found = links._pair(None, 1, target=0.5)
     assert found["ping"] == (pytest.approx(0.01), pytest.approx(0))
     assert found["out"] == (pytest.approx(1e6), pytest.approx(0))
     assert found["in"] == (pytest.approx(4e6), pytest.approx(0))
-    # Two peers that get 0.75 and 0.5 MB/s each by themselves share the 1 MB/s out; in, the line carries all that they send.
-    crowd = {1: (0.75e6, 1e6, 0.01), 2: (0.5e6, 1e6, 0.005)}
-    assert links._crowd(None, crowd, target=0.5) == {"out": pytest.approx(1e6), "in": pytest.approx(4e6)}
+
+
+def test_to_all_at_once_each_peers_own_round_trip_is_taken_off(monkeypatch):
+    # A line of 1 MB/s out and 4 MB/s in; peer 2 is 5 ms away, peer 1 is 50. Both are done together but for that.
+    def rounds(ranks, direction, sizes, count):
+        assert list(sizes) == [2, 1]  # nearest first
+        seconds = sum(sizes.values()) / (4e6 if direction else 1e6)
+        return np.tile([seconds + 0.01, seconds + 0.1], (count, 1))
+
+    monkeypatch.setattr(links, "_rounds", rounds)
+    crowd = {1: (0.75e6, 1e6, 0.05), 2: (0.5e6, 1e6, 0.005)}
+    assert links._crowd(None, crowd, 0.5) == {"out": pytest.approx(1e6), "in": pytest.approx(4e6)}
     # One connection that lags makes all at once slower than one pair was: then that counts.
-    assert links._crowd(None, {1: (3e6, 5e6, 0.01), 2: (1e6, 1e6, 0.01)}, 0.5) == {"out": 3e6, "in": 5e6}
+    assert links._crowd(None, {1: (3e6, 5e6, 0.05), 2: (1e6, 1e6, 0.005)}, 0.5) == {"out": 3e6, "in": 5e6}
 
 
 def test_a_payload_grows_until_it_takes_a_round_but_not_beyond_64_mib(monkeypatch):
@@ -85,7 +95,7 @@ def test_a_payload_grows_until_it_takes_a_round_but_not_beyond_64_mib(monkeypatc
 
     def rounds(ranks, direction, sizes, count):
         asked.append(sizes[1])
-        return np.full(count, 1e-3 + sizes[1] / 1e12)
+        return np.full((count, 1), 1e-3 + sizes[1] / 1e12)
 
     monkeypatch.setattr(links, "_rounds", rounds)
     links._pair(None, 1, target=10.0)
