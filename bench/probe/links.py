@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from bench.network.collectives.gloo import gloo_seconds
 from bench.network.transfer import Floats
-from bench.probe.ranks import Ranks, distributed, lost
+from bench.probe.ranks import Ranks, lost, timed_all_reduces
 from bench.progress import Progress
 
 _OUT, _IN, _OVER = 0, 1, 2  # what a leader asks of a rank: take a payload, send one, be done
@@ -78,21 +77,6 @@ def host_seconds(group: Any, *, repeats: int = 30) -> float:
         seconds = float(np.median(timed_all_reduces(group, torch.zeros(nbytes // 4), repeats)[1:]))
     none, one = np.full(n, np.inf), np.ones(n)
     return seconds / gloo_seconds(rates=none, latency=one, back=one, nbytes=nbytes, one_queue=n == 2)
-
-
-def timed_all_reduces(group: Any, payload: Tensor, repeats: int) -> Floats:
-    """Seconds of each of `repeats` all-reduces back to back, the slowest rank's, (repeats,). `group` is gloo's or NCCL's."""
-    ends = [time.monotonic()]
-    for _ in range(repeats):
-        group.allreduce([payload]).wait()
-        if payload.is_cuda:
-            torch.cuda.synchronize()
-        ends.append(time.monotonic())
-    seconds = torch.from_numpy(np.diff(ends)).to(payload.device)
-    options = distributed.AllreduceOptions()
-    options.reduceOp = distributed.ReduceOp.MAX
-    group.allreduce([seconds], options).wait()
-    return seconds.cpu().numpy()
 
 
 def _turn(ranks: Ranks, name: str, leader: int, peers: Sequence[int], lead: Any) -> Any:

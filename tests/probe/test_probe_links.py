@@ -16,8 +16,8 @@ import yaml
 
 from bench.network.collectives.gloo import gloo_seconds
 from bench.probe import links
-from bench.probe.links import host_seconds, measure, spread, timed_all_reduces
-from bench.probe.ranks import Lost, Ranks, distributed
+from bench.probe.links import host_seconds, measure, spread
+from bench.probe.ranks import Lost, Ranks, distributed, timed_all_reduces
 from bench.progress import Progress
 
 HERE = Path(__file__).resolve().parents[2]
