@@ -68,7 +68,11 @@ def measure(device: str, model: str, rank: int, beside: int, seconds: float, tog
         together(f"steps of {name}")
         taken = _timed(step, device, part)
         step_seconds[name], spreads[name] = _median_and_spread(taken)
-    memory = float(torch.cuda.get_device_properties(0).total_memory) if device == "cuda" else _memory() / beside
+    memory = (
+        float(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
+        if device == "cuda"
+        else _memory() / beside
+    )
     return Sample(_kind(device), torch.get_num_threads(), peak, copied, memory, step_seconds, spreads)
 
 
