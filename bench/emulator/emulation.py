@@ -20,7 +20,7 @@ from bench.emulator.fabric import Fabric
 from bench.emulator.journal import Journal, Over
 from bench.emulator.lines import Lines
 from bench.emulator.machine import Load
-from bench.emulator.membership import Break, Membership
+from bench.emulator.membership import Answers, Break, Membership
 from bench.emulator.node import PATIENCE, Post, work
 from bench.emulator.payloads import check
 from bench.errors import EmulationError, SkipError
@@ -184,8 +184,7 @@ class Emulation:
         match message:
             case {"done": report}:
                 child.report, child.tensors = report, tensors[: len(tensors) - len(report["answers"])]
-                last = dict(zip(report.pop("answers"), tensors[len(child.tensors) :], strict=True))
-                membership.done[rank] = last
+                membership.done[rank] = _answers(report.pop("answers"), tensors[len(child.tensors) :])
                 self._meet()
             case {"round": number, "answers": _}:
                 for joining in sorted(membership.joining):
@@ -201,7 +200,7 @@ class Emulation:
                     }
                 )
             case {"broken": index, "has": has}:
-                membership.broken(rank, Break(index, dict(zip(has, tensors, strict=True))))
+                membership.broken(rank, Break(index, _answers(has, tensors)))
                 self._meet()
             case {"steps": steps}:
                 if rank == min(self._children):
@@ -226,8 +225,9 @@ class Emulation:
             return
         members = sorted(lacking)
         for rank, answers in lacking.items():
-            message = {"members": members, "generation": self._membership.generation, "has": list(answers)}
-            self._children[rank].breaks.send(message, list(answers.values()))
+            has = [[index, *counted] for index, (counted, _) in answers.items()]
+            message = {"members": members, "generation": self._membership.generation, "has": has}
+            self._children[rank].breaks.send(message, [answer for _, answer in answers.values()])
 
     def _hand_over(self, child: Child, past: dict[str, Any], tensors: list[Tensor]) -> None:
         """Give a returner what the program's variables are made of, beside the links."""
@@ -340,6 +340,11 @@ class Emulation:
             os.waitpid(child.pid, 0)
             self._forget(child)
         self._selector.close()
+
+
+def _answers(has: list[list[int]], tensors: list[Tensor]) -> Answers:
+    """What a member has, as it told."""
+    return {index: (counted, tensor) for (index, *counted), tensor in zip(has, tensors, strict=True)}
 
 
 def _free_ports(count: int) -> int:

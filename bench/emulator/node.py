@@ -121,9 +121,8 @@ def _worker(post: Post, mesh: Mesh, main: Channel, breaks: Channel, news: Channe
     if post.changing:
         Thread(target=_expect, args=(worker, mesh, news), daemon=True).start()
     worker.run()
-    kept = worker.last_answers()
-    report = {**worker.report(), "answers": list(kept)}
-    main.send({"done": report}, [replicas.params, *kept.values()])
+    report, tensors = worker.report()
+    main.send({"done": report}, tensors)
     main.receive()  # others may still need this node's connections
     wires.close()
 
