@@ -8,10 +8,6 @@ from typing import Any
 
 from bench.emulator.record import Record
 
-ACK_BYTES, ACKED_BYTES = 66.0, 2 * 1514.0
-"""An acknowledgement's frame (14 bytes of Ethernet, 40 of IP and TCP, 12 of time stamps), and the two full frames that a
-receiver answers with one of them (RFC 9293, 3.8.6.3)."""
-
 SATURATED = 0.9
 """Share of all processors' time in use from which on a measurement is of the processors, and not of the links."""
 
@@ -25,7 +21,6 @@ class Cell:
     predicted_seconds: float  # of the whole run
     measured_seconds: float
     charged_bytes: float  # that a worker sent, mean, with headers
-    charged_with_acks: float  # and with acknowledgements of what it received
     counted_bytes: float
     parameters_differ: float  # from the Trainer's, relative, at most
     busy: float
@@ -47,8 +42,8 @@ class Cell:
 
     @property
     def bytes_error(self) -> float:
-        """Of a worker's bytes, with acknowledgements, likewise."""
-        return self.charged_with_acks / self.counted_bytes - 1 if self.counted_bytes else math.nan
+        """Of a worker's bytes, likewise: what is charged has headers; acknowledgements and gloo's notices are counted only."""
+        return self.charged_bytes / self.counted_bytes - 1 if self.counted_bytes else math.nan
 
     @property
     def saturated(self) -> bool:
@@ -75,7 +70,6 @@ def cell(record: Record) -> Cell | None:
     if not measurements:
         return None
     spans = prediction["spans"]
-    sent, received = _mean(prediction["sent"]), _mean(prediction["received"])
     after = [one["predicted_after"] for one in measurements if one.get("predicted_after") is not None]
 
     def middle(field: str) -> float:
@@ -86,8 +80,7 @@ def cell(record: Record) -> Cell | None:
         measured_communication=median(sum(_seconds(one) for one in measurement["seen"]) for measurement in measurements),
         predicted_seconds=median(after) if after else prediction["seconds"],
         measured_seconds=middle("seconds"),
-        charged_bytes=sent,
-        charged_with_acks=sent + received / ACKED_BYTES * ACK_BYTES,
+        charged_bytes=_mean(prediction["sent"]),
         counted_bytes=median(_mean(one["sent"]) for one in measurements),
         parameters_differ=max(_number(one["parameters_differ"]) for one in measurements),
         busy=middle("busy"),

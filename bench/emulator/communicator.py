@@ -143,6 +143,11 @@ class Communicator:
         self._mesh.send_all(to, tag, tensors)
         return {source: self._receive(source, tag, ranks) for source in sources}
 
+    @property
+    def group(self) -> ProcessGroupGloo:
+        """gloo's group of all members; who holds on to it may keep others waiting when one of them drops out."""
+        return self._groups[self._members]
+
     def close(self) -> None:
         """Leave all of gloo's groups. The mesh stays as it is."""
         self._groups.clear()

@@ -29,6 +29,7 @@ from bench.setup import Setup
 
 _LEAD = 0.1  # seconds from the word to start to the start
 _PORT = 29500
+_PROBED = 3e-3  # seconds one way, on which a message's time is found
 
 Hosts = Callable[[int, tuple[int, ...]], Fabric | None]
 
@@ -61,7 +62,7 @@ class Emulation:
         scenario = self._setup.scenario
         workers, beside = scenario.workers, self._setup.algorithm.servers(scenario.workers)
         self._workload = self._setup.workload(self._setup.shadow(), np.array(message["step_seconds"]))
-        self._measured, self._changing = message["measured"], message["changing"]
+        self._measured, self._changing, self._probes = message["measured"], message["changing"], message["probe"]
         self._presence = scenario.churn.presence(self._setup.conf["seed"], _regions(self._setup))
         self._fabric = hosts(workers, beside)
         self._lines = Lines.of(scenario)
@@ -85,6 +86,8 @@ class Emulation:
     def run(self) -> None:
         """Conduct it, and tell the launcher."""
         try:
+            if self._fabric is not None and self._probes:
+                self._fabric.shape(self._lines.free(_PROBED))
             for node in [*sorted(self._membership.members), *self._servers]:
                 self._begin(node)
             self._everybody("met")
@@ -142,11 +145,16 @@ class Emulation:
             self._selector.register(channel, selectors.EVENT_READ, child)
 
     def _probed(self) -> float:
-        """Seconds of a message on links that are not shaped, as the slowest rank sees it; where there are all-reduces."""
-        self._tell({"probe": self._setup.algorithm.lockstep != "none"})
-        if self._setup.algorithm.lockstep == "none":
+        """The hosts' seconds for a message, if they are asked for and there are all-reduces: beyond a delay that is known.
+
+        Without a delay all ranks would be busy all the time, and keep each other from this machine's processors.
+        """
+        probes = self._fabric is not None and self._probes and self._setup.algorithm.lockstep != "none"
+        self._tell({"probe": probes})
+        if not probes:
             return 0.0
-        return max(float(message["host_seconds"]) for message in self._everybody("host_seconds"))
+        seconds = max(float(message["message_seconds"]) for message in self._everybody("message_seconds"))
+        return max(0.0, seconds - _PROBED)
 
     def _tell(self, message: dict[str, Any]) -> None:
         for child in self._children.values():

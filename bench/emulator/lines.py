@@ -42,6 +42,11 @@ class Lines:
         if self.window is not None and not _can_be_announced(self.window):
             raise ValueError(f"window must be 64 KiB times a power of two, got {self.window}")
 
+    def free(self, delay: float) -> "Lines":
+        """The same hosts on lines as fast as this machine, all of them so many seconds apart."""
+        apart, loss = np.full_like(self.delay, delay), np.zeros_like(self.loss)
+        return Lines(up=np.full_like(self.up, np.inf), down=np.full_like(self.down, np.inf), delay=apart, loss=loss)
+
     @classmethod
     def of(cls, scenario: Scenario) -> "Lines":
         """The lines of a scenario; raises SkipError where these cannot be made.

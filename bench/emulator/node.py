@@ -5,10 +5,8 @@ import traceback
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from threading import Thread
 
-import numpy as np
 import torch
 
 from bench.emulator.apart import Apart
@@ -26,12 +24,12 @@ from bench.emulator.payloads import Payloads
 from bench.emulator.rank import Past, Rank
 from bench.emulator.server import Server
 from bench.model import GPT
-from bench.network.collectives.gloo import gloo_seconds
 from bench.pace import Pace, Workload
+from bench.probe.links import host_seconds
 from bench.setup import Setup
 
+_PROBES = 10  # small all-reduces, from which a message's time is found
 PATIENCE = 60.0  # seconds that a node waits for another that says nothing
-_TRIES = 20  # of the smallest all-reduce
 
 
 @dataclass(frozen=True)
@@ -95,8 +93,8 @@ def _worker(post: Post, mesh: Mesh, main: Channel, breaks: Channel, news: Channe
         main.send({"met": rank})
         message, _ = main.receive()
         if message["probe"]:
-            main.send({"host_seconds": _host_seconds(wires, len(members))})
-            message, _ = main.receive()
+            main.send({"message_seconds": host_seconds(wires.group, repeats=_PROBES)})
+        main.receive()
         # Connections that were made on unshaped links know nothing of the shaped ones.
         generation = 1
         wires.form(members, generation)
@@ -180,18 +178,3 @@ def _come_back(post: Post, mesh: Mesh, main: Channel) -> tuple[list[int], int, P
     count = message["answers"]
     past = Past(answers=tensors[:count], params=tensors[count], state=tensors[count + 1 :], round=message["round"])
     return message["members"], message["generation"], past
-
-
-def _host_seconds(wires: Communicator, ranks: int) -> float:
-    """Seconds of a message between two ranks of this machine on links that are not shaped.
-
-    gloo's smallest all-reduce is nothing else: bench.network.collectives.gloo says how many messages follow each other in it.
-    """
-    row, seconds = torch.zeros(1, 2 * ranks), []
-    for _ in range(_TRIES + 1):
-        begun = time.monotonic()
-        wires.all_reduce(row)
-        seconds.append(time.monotonic() - begun)
-    one = np.ones(ranks)
-    messages = gloo_seconds(rates=one * np.inf, latency=one, back=one, nbytes=row.nbytes, one_queue=ranks == 2)
-    return median(seconds[1:]) / messages

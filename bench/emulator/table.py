@@ -48,8 +48,8 @@ def _bytes(found: Cell) -> list[str]:
     """What a worker sent, where it was counted."""
     if found.counted_bytes != found.counted_bytes:
         return []
-    row = _line("sent a worker", size_text(found.charged_with_acks), size_text(found.counted_bytes), found.bytes_error)
-    return [f"{row}   charged {size_text(found.charged_bytes)} with headers, the rest acknowledgements"]
+    row = _line("sent a worker", size_text(found.charged_bytes), size_text(found.counted_bytes), found.bytes_error)
+    return [f"{row}   with headers; acknowledgements and gloo's notices are counted only"]
 
 
 def _parameters(found: Cell) -> list[str]:

@@ -100,7 +100,8 @@ class Trial:
             with self._progress.steps(f"measuring, {len(done) + 1} of {repeats}", self._setup.steps) as progress:
                 begun = time.monotonic()
                 hear = self._hearing(progress)
-                raw, params = self._launcher(shaped).emulate(message, predicted, hear)
+                asked = {**message, "probe": record["prediction"] is None}
+                raw, params = self._launcher(shaped).emulate(asked, predicted, hear)
             one = asdict(measured(raw)) | {"dropped": raw["dropped"], "wall_seconds": time.monotonic() - begun}
             one["parameters_differ"] = self._differ(raw, params)
             if self._asked["step"] == "measured":
