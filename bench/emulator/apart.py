@@ -32,7 +32,7 @@ class Trip:
 
     word: str  # pull, push or average
     node: int
-    number: int  # as in an Order
+    index: int  # among the operations of its program, as in an Order
     other: int  # node
     began: float
     nbytes: int = 0  # of its payload, one way
@@ -94,7 +94,11 @@ class Apart:
 
     def report(self) -> Mapping[str, Any]:
         """What it saw of what it sent and got."""
-        return {"trips": [asdict(trip) for trip in self._over], "answers": []}
+        return {
+            "operations": [asdict(trip) for trip in self._over],
+            "rounds": [(number, second) for kind, _, number, second in self.journal.events() if kind == Kind.ROUND],
+            "answers": [],
+        }
 
     def task(self, task: Callable[[], None]) -> None:
         """Have it done by the thread of `run`, when what was asked for before is."""
@@ -154,9 +158,9 @@ class Apart:
         with self.journal.moment():
             trip = self.arrives(message.tag[1])
             trip.nbytes, trip.over = answer.nbytes, message.arrived_seconds
-            self.journal.append(Kind.DONE, self.node, trip.number)
+            self.journal.append(Kind.DONE, self.node, trip.index)
             self.seen = self.journal.worker_steps
-            self.process.end(trip.number, answer)
+            self.process.end(trip.index, answer)
 
     def _pushed(self, message: Message) -> None:
         """A server has what was pushed; it wrote so."""
@@ -164,7 +168,7 @@ class Apart:
             trip = self.arrives(message.tag[1])
             trip.arrived, trip.over = message.header["arrived"], message.arrived_seconds
             self.seen = max(self.seen, message.header["seen"])
-            self.process.end(trip.number, None)
+            self.process.end(trip.index, None)
 
     def _work(self) -> None:
         while True:

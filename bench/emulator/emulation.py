@@ -74,7 +74,7 @@ class Emulation:
         if self._setup.algorithm.lockstep == "none":
             self._journal = Journal(folder, workers, len(nodes), self._setup.steps)
             for rank in np.flatnonzero(~self._presence.up).tolist():
-                self._journal.drop(rank)
+                self._journal.leave_out(rank)
 
     def run(self) -> None:
         """Conduct it, and tell the launcher."""

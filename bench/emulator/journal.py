@@ -41,6 +41,7 @@ class Journal:
         of_nodes = counters[4:].reshape(len(names), nodes)
         self.life, self.away, self.draws, self.batches, self.changed = of_nodes  # (N,) each
         self._lock = Lock()
+        self._absent: list[int] = []
 
     @contextmanager
     def moment(self) -> Iterator[None]:
@@ -57,6 +58,11 @@ class Journal:
     def append(self, kind: Kind, node: int, number: int = 0) -> None:
         """This happens now."""
         os.write(self._events, _RECORD.pack(kind, node, number, time.monotonic()))
+
+    def leave_out(self, node: int) -> None:
+        """`node` is not there at the start."""
+        self.away[node] = 1
+        self._absent.append(node)
 
     def drop(self, node: int) -> None:
         """`node` is gone: what it sent before and arrives later is nothing."""
@@ -103,8 +109,11 @@ class Journal:
         return bool(self._totals[2] >= self._steps)
 
     def events(self) -> list[Event]:
-        """All that has happened."""
-        return list(_RECORD.iter_unpack(os.pread(self._events, os.fstat(self._events).st_size, 0)))
+        """All that has happened, in the process that knows whom it left out: a Replay drops those of them that never join."""
+        events = list(_RECORD.iter_unpack(os.pread(self._events, os.fstat(self._events).st_size, 0)))
+        joined = {node for kind, node, _, _ in events if kind == Kind.JOIN}
+        begun = events[0][3] if events else 0.0
+        return [(int(Kind.DROP), node, 0, begun) for node in self._absent if node not in joined] + events
 
     def close(self) -> None:
         os.close(self._events)

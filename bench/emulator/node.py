@@ -134,7 +134,7 @@ def _apart(post: Post, mesh: Mesh, main: Channel) -> None:
     others = [other for other in (*post.members, *servers) if other != rank]
     if rank in servers:
         initial = torch.zeros(1, columns) if setup.corpus is None else GPT(setup.shape).initial(setup.conf["seed"])[None]
-        server = Server(apart, Board(post.folder, columns, {}), initial)
+        server = Server(apart, Board(post.folder, setup), initial)
         apart.meet(others)
         apart.run(lambda: None, lambda message: None)
         main.send({"done": apart.report()}, [server.published])
@@ -143,7 +143,7 @@ def _apart(post: Post, mesh: Mesh, main: Channel) -> None:
         learner = Learner(setup, pace.effort, rank, Payloads(setup, rank))
         only_steps = scenario.split.local_steps_only
         pacer = Pacer(pace, rank, columns, local_steps_only=only_steps, measured=post.measured)
-        worker = Worker(apart, Board(post.folder, columns, learner.replicas.state), learner, pacer)
+        worker = Worker(apart, Board(post.folder, setup), learner, pacer)
         if not post.returns:
             pacer.origin = apart.meet(others)
             time.sleep(max(0.0, pacer.origin - time.monotonic()))
