@@ -66,8 +66,11 @@ class Apart:
         """This is its program."""
         self.process: Process[None] = Process(self.node, program, interpreter, is_server=self.node >= self.workers)
 
-    def meet(self, others: Sequence[int]) -> float:
-        """Connect with all who are there at the start, with the hub's word; returns the second of the start."""
+    def meet(self, others: Sequence[int], begin: Callable[[], None]) -> float:
+        """Connect with all who are there at the start, with the hub's word, and `begin`; returns the second of the start.
+
+        Programs begin one after the other, as in the Replay: servers first, then workers. What they ask for waits for `run`.
+        """
         self.mesh.connect(others)
         self.tell({"met": self.node})
         for _ in ("probe", "go"):
@@ -75,13 +78,19 @@ class Apart:
         self.mesh.send_all(others, ("warm", 0), (torch.zeros(min(_WARM, self.setup.shape.parameters)),))
         for other in others:
             self.mesh.receive(other, ("warm", 0))
+        nodes = sorted([self.node, *others], key=lambda node: (node < self.workers, node))
+        turn = nodes.index(self.node)
+        if turn:
+            self.mesh.receive(nodes[turn - 1], ("begun", 0))
+        begin()
+        if turn + 1 < len(nodes):
+            self.mesh.send(nodes[turn + 1], ("begun", 0))
         self.tell({"warm": self.node})
         message, _ = self._main.receive()
         return float(message["start"])
 
-    def run(self, first: Callable[[], None], heard: Callable[[dict[str, Any]], None]) -> None:
-        """Do `first`, then whatever is due, until the hub says stop; what else it says is `heard`, too."""
-        self.task(first)
+    def run(self, heard: Callable[[dict[str, Any]], None]) -> None:
+        """Do what is due until the hub says stop; what else it says is `heard`, too."""
         Thread(target=self._work, daemon=True).start()
         while True:
             message, _ = self._main.receive()

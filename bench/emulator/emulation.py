@@ -331,6 +331,8 @@ class Emulation:
             os.waitpid(child.pid, 0)
             self._forget(child)
         self._selector.close()
+        if self._journal:
+            self._journal.close()
 
 
 def _free_ports(count: int) -> int:

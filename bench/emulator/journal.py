@@ -35,10 +35,10 @@ class Journal:
         self._events = os.open(folder / "events", os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         path, names = folder / "counters", ("life", "away", "draws", "batches", "changed")
         path.touch()
-        os.truncate(path, 8 * (4 + len(names) * nodes))  # bytes; what is there stays
+        os.truncate(path, 8 * (5 + len(names) * nodes))  # bytes; what is there stays
         counters = np.memmap(path, np.int64, "r+")
-        self._totals = counters[:4]
-        of_nodes = counters[4:].reshape(len(names), nodes)
+        self._totals = counters[:5]
+        of_nodes = counters[5:].reshape(len(names), nodes)
         self.life, self.away, self.draws, self.batches, self.changed = of_nodes  # (N,) each
         self._lock = Lock()
         self._absent: list[int] = []
@@ -102,6 +102,15 @@ class Journal:
         """The number of a push among all."""
         self._totals[3] += 1
         return int(self._totals[3]) - 1
+
+    @property
+    def origin(self) -> float:
+        """The monotonic second of the start, for those who come later."""
+        return int(self._totals[4]) / 1e9
+
+    def begin(self, second: float) -> None:
+        """This is the second of the start."""
+        self._totals[4] = round(second * 1e9)
 
     @property
     def is_over(self) -> bool:

@@ -135,8 +135,8 @@ def _apart(post: Post, mesh: Mesh, main: Channel) -> None:
     if rank in servers:
         initial = torch.zeros(1, columns) if setup.corpus is None else GPT(setup.shape).initial(setup.conf["seed"])[None]
         server = Server(apart, Board(post.folder, setup), initial)
-        apart.meet(others)
-        apart.run(lambda: None, lambda message: None)
+        apart.meet(others, server.begin)
+        apart.run(lambda message: None)
         main.send({"done": apart.report()}, [server.published])
     else:
         pace = Pace(scenario.fleet, scenario.jitter, post.workload, scenario.split, setup.conf["seed"])
@@ -144,10 +144,14 @@ def _apart(post: Post, mesh: Mesh, main: Channel) -> None:
         only_steps = scenario.split.local_steps_only
         pacer = Pacer(pace, rank, columns, local_steps_only=only_steps, measured=post.measured)
         worker = Worker(apart, Board(post.folder, setup), learner, pacer)
-        if not post.returns:
-            pacer.origin = apart.meet(others)
+        if post.returns:
+            pacer.origin = journal.origin
+            apart.task(worker.come_back)
+        else:
+            pacer.origin = apart.meet(others, worker.begin)
+            journal.begin(pacer.origin)
             time.sleep(max(0.0, pacer.origin - time.monotonic()))
-        apart.run(worker.come_back if post.returns else worker.begin, worker.hear)
+        apart.run(worker.hear)
         main.send({"done": {**apart.report(), **pacer.report()}}, [worker.replica.params])
     main.receive()  # others may still need this node's connections
 
