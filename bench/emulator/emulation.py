@@ -263,8 +263,10 @@ class Emulation:
 
     def _kill_apart(self, child: Child, journal: Journal) -> None:
         """At a moment: nothing happens to it, or with it, half."""
-        with suppress(Over), journal.moment():
-            journal.drop(child.node)
+        with ExitStack() as stack:
+            with suppress(Over):  # then it does not matter
+                stack.enter_context(journal.moment())
+                journal.drop(child.node)
             os.kill(child.pid, signal.SIGKILL)
             os.waitpid(child.pid, 0)
         self._tell({"lost": child.node})

@@ -153,7 +153,8 @@ def _apart(post: Post, mesh: Mesh, main: Channel) -> None:
             time.sleep(max(0.0, pacer.origin - time.monotonic()))
         apart.run(worker.hear)
         main.send({"done": {**apart.report(), **pacer.report()}}, [worker.replica.params])
-    main.receive()  # others may still need this node's connections
+    while "exit" not in main.receive()[0]:  # others may still need this node's connections
+        pass
 
 
 def _come_back(post: Post, mesh: Mesh, main: Channel) -> tuple[list[int], int, Past]:

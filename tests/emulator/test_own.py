@@ -25,7 +25,7 @@ TINY = [
 ]
 STEP = [0.01, 0.013, 0.016]  # seconds of each worker's
 ALGORITHMS = {
-    "async_sgd": ("algorithm=async_sgd",),
+    "async_sgd": ("algorithm=async_sgd", "algorithm.staleness_aware=true"),
     "async_local_sgd": ("algorithm=async_local_sgd", "algorithm.sync_every=2"),
     "decoupled_diloco": (
         *("algorithm=decoupled_diloco", "algorithm.sync_every=4", "algorithm.fragments=2", "algorithm.overlap=1"),
