@@ -35,7 +35,7 @@ are really slow. Prints what the Simulator predicted beside what was measured: s
     emulate.links      shaped (each rank in a network namespace, as root or any user where the kernel allows it), throttled
                        (ranks sleep the model's seconds: that checks the program, never the network), or auto
 
-Needs collective.backend=gloo or collective=butterfly, and links of the hosts' own (scenario=shaped_links, volunteer_home).
+Needs collective=gloo or collective=butterfly, and links of the hosts' own (scenario=shaped_links, volunteer_home).
 Results go to results/local/emulations/ unless results=DIR says otherwise. `python -m bench --help` lists presets."""
 
 _signals: list[int] = []

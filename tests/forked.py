@@ -6,9 +6,11 @@ import select
 import signal
 import time
 import traceback
+from pathlib import Path
 
 import torch
 
+from bench.emulator.communicator import Communicator
 from bench.emulator.mesh import Mesh
 
 
@@ -76,6 +78,12 @@ class Forked:
             text = pipe.readline()
         return json.loads(text) if text else None
 
+    def all(self, body, *arguments):
+        """Start every node with the same body; their answers, in order."""
+        for node in self.addresses:
+            self.start(node, body, *arguments)
+        return [self.answer(node) for node in self.addresses]
+
     def close(self):
         for node in list(self._running):
             self._end(node)
@@ -85,3 +93,16 @@ class Forked:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         os.close(reading)
+
+
+def formed(mesh, store, patience=10.0):
+    """A communicator among all nodes of `mesh`, in generation 0."""
+    mesh.connect(mesh.addresses)
+    communicator = Communicator(mesh.node, mesh, Path(store), None, patience)
+    communicator.form(list(mesh.addresses), 0)
+    return communicator
+
+
+def row_of(rank, n=10):
+    """Whole numbers, so that sums are exact in any order."""
+    return torch.arange(n, dtype=torch.float32) * (rank + 1)

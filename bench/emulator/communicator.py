@@ -182,7 +182,6 @@ class Communicator:
         options: Any = ProcessGroupGloo._Options()  # type: ignore[attr-defined]
         options._devices = [self._device()]
         options._timeout = self._patience
-        options._threads = 1
         group: Any = ProcessGroupGloo(FileStore(str(path), len(ranks)), ranks.index(self._rank), len(ranks), options)
         group.allreduce([torch.zeros(1)]).wait()
         if generation == self._generation:  # else it was given up meanwhile

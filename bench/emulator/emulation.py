@@ -20,7 +20,7 @@ from bench.emulator.fabric import Fabric
 from bench.emulator.journal import Journal, Over
 from bench.emulator.lines import Lines
 from bench.emulator.machine import Load
-from bench.emulator.membership import Break, Membership
+from bench.emulator.membership import Answers, Break, Membership
 from bench.emulator.node import PATIENCE, Post, work
 from bench.emulator.payloads import check
 from bench.errors import EmulationError, SkipError
@@ -41,8 +41,14 @@ class Child:
     pid: int
     main: Channel  # what it reports, and rounds
     breaks: Channel
+    news: Channel  # who is back
     report: dict[str, Any] | None = None
     tensors: list[Tensor] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Its channels, here."""
+        for channel in (self.main, self.breaks, self.news):
+            channel.close()
 
 
 class Emulation:
@@ -103,6 +109,7 @@ class Emulation:
         """Fork the process of a node."""
         main, theirs = channels()
         breaks, their_breaks = channels()
+        news, their_news = channels()
         post = Post(
             node=node,
             setup=self._setup,
@@ -120,18 +127,16 @@ class Emulation:
             status = 1
             try:
                 for child in self._children.values():
-                    child.main.close()
-                    child.breaks.close()
-                main.close()
-                breaks.close()
-                self._launcher.close()
-                work(post, theirs, their_breaks)
+                    child.close()
+                for channel in (main, breaks, news, self._launcher):
+                    channel.close()
+                work(post, theirs, their_breaks, their_news)
                 status = 0
             finally:
                 os._exit(status)
-        theirs.close()
-        their_breaks.close()
-        child = Child(node, pid, main, breaks)
+        for channel in (theirs, their_breaks, their_news):
+            channel.close()
+        child = Child(node, pid, main, breaks, news)
         self._children[node] = child
         for channel in (main, breaks):
             self._selector.register(channel, selectors.EVENT_READ, child)
@@ -179,8 +184,7 @@ class Emulation:
         match message:
             case {"done": report}:
                 child.report, child.tensors = report, tensors[: len(tensors) - len(report["answers"])]
-                last = dict(zip(report.pop("answers"), tensors[len(child.tensors) :], strict=True))
-                membership.done[rank] = last
+                membership.done[rank] = _answers(report.pop("answers"), tensors[len(child.tensors) :])
                 self._meet()
             case {"round": number, "answers": _}:
                 for joining in sorted(membership.joining):
@@ -196,7 +200,7 @@ class Emulation:
                     }
                 )
             case {"broken": index, "has": has}:
-                membership.broken(rank, Break(index, dict(zip(has, tensors, strict=True))))
+                membership.broken(rank, Break(index, _answers(has, tensors)))
                 self._meet()
             case {"steps": steps}:
                 if rank == min(self._children):
@@ -221,8 +225,9 @@ class Emulation:
             return
         members = sorted(lacking)
         for rank, answers in lacking.items():
-            message = {"members": members, "generation": self._membership.generation, "has": list(answers)}
-            self._children[rank].breaks.send(message, list(answers.values()))
+            has = [[index, *counted] for index, (counted, _) in answers.items()]
+            message = {"members": members, "generation": self._membership.generation, "has": has}
+            self._children[rank].breaks.send(message, [answer for _, answer in answers.values()])
 
     def _hand_over(self, child: Child, past: dict[str, Any], tensors: list[Tensor]) -> None:
         """Give a returner what the program's variables are made of, beside the links."""
@@ -248,6 +253,10 @@ class Emulation:
         if not up:
             if self._journal:
                 self._tell({"returned": rank})
+            else:
+                for other in self._children.values():
+                    if other.report is None:
+                        other.news.send({"returned": rank})
             self._begin(rank, returns=True)
         elif child is not None and child.report is None:
             self._forget(child)
@@ -320,7 +329,7 @@ class Emulation:
         del self._children[child.node]
         for channel in (child.main, child.breaks):
             self._selector.unregister(channel)
-            channel.close()
+        child.close()
 
     def _end(self) -> None:
         """No process is left."""
@@ -335,6 +344,11 @@ class Emulation:
         self._selector.close()
         if self._journal:
             self._journal.close()
+
+
+def _answers(has: list[list[int]], tensors: list[Tensor]) -> Answers:
+    """What a member has, as it told."""
+    return {index: (counted, tensor) for (index, *counted), tensor in zip(has, tensors, strict=True)}
 
 
 def _free_ports(count: int) -> int:

@@ -6,18 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.emulator.lines import FRAME_BYTES, Lines
+from bench.emulator.endpoint import Endpoint
+from bench.emulator.lines import Lines
 from bench.emulator.namespaces import enter_network, inside, new_network, run
-from bench.emulator.shaper import FASTEST, Shaper, burst_bytes
+from bench.emulator.shaper import Shaper
 from bench.emulator.switch import Switch
+from bench.errors import EmulationError
 from bench.network.transfer import Floats
 
 _SUBNET = "10.0.0.0/24"
 _SYSCTL = Path("/proc/sys/net")
-_FIRST_BUFFER, _LEAST_BUFFER, _MOST_BUFFER = 4_000_000, 16e6, 1e9  # bytes of a TCP socket
-_ALL_AT_ONCE = 100_000  # segments: no slow start
-_MOST_SEGMENTS = 65535  # that a kernel hands on as one
-_ANNOUNCED = 65535  # the largest window without a scale
 
 
 class Fabric:
@@ -38,10 +36,16 @@ class Fabric:
         self._middle = new_network()
         self._networks = [new_network() for _ in range(self.nodes)]
         self._line = [*range(hosts), *beside]  # on whose line each node is
+        self._endpoints: list[Endpoint | None] = [None] * self.nodes
         self._plug_in(beside)
         self._up = [Shaper(network, "eth0") for network in self._networks[:hosts]]
         self._down = [Shaper(self._middle, f"port{host}") for host in range(hosts)]
         self._switch = Switch(self._middle, hosts, beside, seed=seed, folder=folder)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the switch is the compiled one; the other one keeps pace with four hosts of 100 Mbit/s."""
+        return self._switch.compiled
 
     def address(self, node: int) -> str:
         """The IPv4 address of a node, at its interface eth0."""
@@ -55,10 +59,10 @@ class Fabric:
         """The lines are like this from now on; what is on its way arrives, in order."""
         if len(lines.up) != self.hosts:
             raise ValueError(f"lines must be of {self.hosts} hosts, got {len(lines.up)}")
-        self._set_endpoints(lines)
         for shapers, rates in ((self._up, lines.up), (self._down, lines.down)):
             for shaper, rate in zip(shapers, rates, strict=True):
                 shaper.set(float(rate))
+        self._set_endpoints(lines)
         self._switch.set_pairs(lines.delay, lines.loss)
 
     def sent(self) -> Floats:
@@ -93,8 +97,8 @@ class Fabric:
         networks, hosts = self._networks, range(self.hosts)
         for network in (self._middle, *networks):
             with inside(network):
-                for which in ("all", "default"):
-                    _set(f"ipv6/conf/{which}/disable_ipv6", "1")
+                for switch in _SYSCTL.glob("ipv6/conf/*/disable_ipv6"):  # none in a kernel without IPv6
+                    _set(str(switch.relative_to(_SYSCTL)), "1")
         cables = [
             f"link add port{host} type veth peer name eth0 address {_hardware(host)} netns {_path(networks[host])}"
             for host in hosts
@@ -111,31 +115,16 @@ class Fabric:
             self._ip(networks[node], [f"route add {_SUBNET} dev eth0 src {self.address(node)} congctl cubic"])
 
     def _set_endpoints(self, lines: Lines) -> None:
-        """What the hosts' TCP does: its start, its windows and buffers, and how much it puts before a line at once."""
-        round_trip = float((lines.delay + lines.delay.T).max())
-        rate = float(np.minimum(np.concatenate([lines.up, lines.down]), FASTEST).max())
-        buffer = round(min(max(4 * rate * round_trip, _LEAST_BUFFER), _MOST_BUFFER))
-        lossy = bool(lines.loss.any())
-        start = lines.initial_window
-        if start is None:
-            # Where frames are lost it finds its pace by losing some, from ten segments (RFC 6928) like everybody.
-            start = 10 if lossy else _ALL_AT_ONCE
-        route = f"congctl cubic initcwnd {start} initrwnd {start}"
-        if lines.window is not None:
-            # What a kernel does not raise later is the scale of the 16 bits in which a window is announced (RFC 7323).
-            route += f" window {_ANNOUNCED << round(np.log2(lines.window / _ANNOUNCED))}"
         for node, network in enumerate(self._networks):
-            burst = burst_bytes(lines.up[self._line[node]])
-            segments = 1 if lossy else max(1, int(burst / 2 // FRAME_BYTES))  # a frame is lost by itself
+            endpoint = Endpoint.of(lines, self._line[node])
+            if self._endpoints[node] == endpoint:
+                continue
+            self._endpoints[node] = endpoint
             with inside(network):
-                _set("ipv4/tcp_slow_start_after_idle", str(int(lines.initial_window is not None)))
-                _set("ipv4/tcp_no_metrics_save", "1")
-                _set("ipv4/tcp_rmem", f"4096 {buffer} {buffer}")
-                _set("ipv4/tcp_wmem", f"4096 {_FIRST_BUFFER} {buffer}")
-                _set("ipv4/tcp_limit_output_bytes", str(round(burst + 2 * FRAME_BYTES)))
-            source = self.address(node)
-            interface = f"link set dev eth0 gso_max_segs {min(segments, _MOST_SEGMENTS)}"
-            self._ip(network, [interface, f"route replace {_SUBNET} dev eth0 src {source} {route}"])
+                for name, value in endpoint.sysctls:
+                    _set(f"ipv4/{name}", value)
+            route = f"route replace {_SUBNET} dev eth0 src {self.address(node)} {endpoint.route}"
+            self._ip(network, [f"link set dev eth0 gso_max_segs {endpoint.segments}", route])
 
     def _ip(self, network: int, lines: list[str]) -> None:
         run(network, ["ip", "-batch", "-"], "\n".join(lines), pass_fds=self._networks)
@@ -152,4 +141,7 @@ def _path(descriptor: int) -> str:
 
 def _set(name: str, value: str) -> None:
     """Set a sysctl of the network that the thread is in."""
-    (_SYSCTL / name).write_text(value)
+    try:
+        (_SYSCTL / name).write_text(value)
+    except OSError as error:
+        raise EmulationError(f"net/{name} cannot be set to {value}: {error.strerror}") from error

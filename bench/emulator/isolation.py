@@ -19,7 +19,9 @@ want() { what=$1; shift; "$@" >/dev/null 2>&1 || { echo "$what"; exit 1; }; }
 want "a tmpfs cannot be mounted" mount -t tmpfs none /run
 want "virtual Ethernet (veth) cannot be made" ip link add farbench0 type veth peer name farbench1
 want "macvlan interfaces cannot be made" ip link add link farbench0 name farbench2 type macvlan mode vepa
-want "the shaper (tbf) is not there" tc qdisc add dev farbench0 root tbf rate 100mbit burst 25000 limit 100000
+want "the shaper (htb) is not there" tc qdisc add dev farbench0 root handle 1: htb default 1
+want "the shaper (htb) has no classes" tc class add dev farbench0 parent 1: classid 1:1 htb rate 100mbit
+want "the queue of a shaper (bfifo) is not there" tc qdisc add dev farbench0 parent 1:1 bfifo limit 100000
 want "the congestion control 'cubic' is not there" grep -qw cubic /proc/sys/net/ipv4/tcp_available_congestion_control
 """
 

@@ -73,9 +73,11 @@ class Link:
             self._connection.close()
 
     def _write(self) -> None:
-        with suppress(OSError):  # broken: the reader finds out
+        try:
             while (pieces := self._queue.get()) is not None:
                 send_frame(self._connection, pieces)
+        except OSError:
+            self.close()  # the reader reads what is there, then ends
 
 
 def dial(node: int, source: tuple[str, int], target: tuple[str, int], seconds: float) -> socket.socket:

@@ -12,12 +12,16 @@ class LostWhileJoining(FarbenchError):
     """Somebody dropped out while another came back, and what was settled no longer holds."""
 
 
+Answers = dict[int, tuple[list[int], Tensor]]
+"""By reduction: whose payloads it carried, and what all got."""
+
+
 @dataclass
 class Break:
     """What a member knows that has found its reduction broken."""
 
     index: int  # of the reduction
-    answers: dict[int, Tensor]  # of those just before it
+    answers: Answers  # of those just before it
 
 
 @dataclass
@@ -25,12 +29,12 @@ class Membership:
     """The members of the moment. A *generation* is a set of them that has met."""
 
     members: set[int]
-    generation: int = 0
+    generation: int = 1  # they met once before links were shaped, and once after
     waiting: dict[int, Break] = field(default_factory=dict)  # members that want to meet anew
-    done: dict[int, dict[int, Tensor]] = field(default_factory=dict)  # members that are through, and their last answers
+    done: dict[int, Answers] = field(default_factory=dict)  # members that are through, and their last answers
     ready: set[int] = field(default_factory=set)  # who is back with state, and waits for a round
     joining: set[int] = field(default_factory=set)  # of the members, who waits for the program's variables
-    _rounds: dict[int, int] = field(default_factory=dict)  # the generation of each round
+    _rounds: dict[int, list[int]] = field(default_factory=dict)  # who joined in each
 
     def lost(self, rank: int) -> None:
         """`rank` has dropped out."""
@@ -46,8 +50,8 @@ class Membership:
             self.joining, self.ready = self.ready, set()
             self.members |= self.joining
             self.generation += bool(self.joining)
-            self._rounds[number] = self.generation
-        return sorted(self.joining) if self._rounds[number] == self.generation else []
+            self._rounds[number] = sorted(self.joining)
+        return self._rounds[number]
 
     def joined(self, rank: int) -> None:
         """`rank` has all that it needs."""
@@ -57,11 +61,11 @@ class Membership:
         """A member has found its reduction broken."""
         self.waiting[rank] = what
 
-    def meet(self) -> dict[int, dict[int, Tensor]] | None:
+    def meet(self) -> dict[int, Answers] | None:
         """Once all members that are not through wait: what each of them lacks of the answers that some have."""
         if not self.waiting or self.members - self.done.keys() != self.waiting.keys():
             return None
-        known: dict[int, Tensor] = {}
+        known: Answers = {}
         for answers in (*self.done.values(), *(wait.answers for wait in self.waiting.values())):
             known |= answers
         self.generation += 1

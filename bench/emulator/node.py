@@ -2,9 +2,11 @@
 
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from threading import Thread
 
 import numpy as np
 import torch
@@ -17,7 +19,7 @@ from bench.emulator.fabric import Fabric
 from bench.emulator.frames import Message
 from bench.emulator.journal import Journal
 from bench.emulator.learner import Learner
-from bench.emulator.mesh import Mesh
+from bench.emulator.mesh import Mesh, PeerLost
 from bench.emulator.own import Worker
 from bench.emulator.pacer import Pacer
 from bench.emulator.payloads import Payloads
@@ -48,7 +50,7 @@ class Post:
     returns: bool = False  # it comes back, while the others go on
 
 
-def work(post: Post, main: Channel, breaks: Channel) -> None:
+def work(post: Post, main: Channel, breaks: Channel, news: Channel) -> None:
     """Do a node's part, and tell the hub over `main`; what goes wrong, too."""
     try:
         if post.fabric is not None:
@@ -59,14 +61,14 @@ def work(post: Post, main: Channel, breaks: Channel) -> None:
         if post.setup.algorithm.lockstep == "none":
             _apart(post, mesh, main)
         else:
-            _worker(post, mesh, main, breaks)
+            _worker(post, mesh, main, breaks, news)
         mesh.close()
     except BaseException:
         main.send({"failed": traceback.format_exc()})
         raise
 
 
-def _worker(post: Post, mesh: Mesh, main: Channel, breaks: Channel) -> None:
+def _worker(post: Post, mesh: Mesh, main: Channel, breaks: Channel, news: Channel) -> None:
     setup, scenario, rank = post.setup, post.setup.scenario, post.node
     pace = Pace(scenario.fleet, scenario.jitter, post.workload, scenario.split, setup.conf["seed"])
     payloads = Payloads(setup, rank)
@@ -116,12 +118,24 @@ def _worker(post: Post, mesh: Mesh, main: Channel, breaks: Channel) -> None:
         changing=post.changing,
         past=past,
     )
+    if post.changing:
+        Thread(target=_expect, args=(worker, mesh, news), daemon=True).start()
     worker.run()
-    kept = worker.last_answers()
-    report = {**worker.report(), "answers": list(kept)}
-    main.send({"done": report}, [replicas.params, *kept.values()])
+    report, tensors = worker.report()
+    main.send({"done": report}, tensors)
     main.receive()  # others may still need this node's connections
     wires.close()
+
+
+def _expect(worker: Rank, mesh: Mesh, news: Channel) -> None:
+    """Be connected with whoever comes back."""
+    with suppress(EOFError):
+        while True:
+            message, _ = news.receive()
+            worker.broken(message["returned"])
+            mesh.forget(message["returned"])
+            with suppress(PeerLost):  # it is gone again
+                mesh.connect([message["returned"]])
 
 
 def _apart(post: Post, mesh: Mesh, main: Channel) -> None:

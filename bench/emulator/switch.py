@@ -13,8 +13,7 @@ from bench.errors import EmulationError
 from bench.network.transfer import Floats
 
 SOURCE = Path(__file__).with_suffix(".c")
-SLOW_ABOVE = 25e6 / 8
-"""Bytes/s of a line up to which the slow switch keeps pace; four hosts on two cores of 2024."""
+SLOW = SOURCE.with_name("slow_switch.py")
 
 
 @dataclass(frozen=True)
@@ -37,9 +36,7 @@ class Switch:
         self.hosts = hosts
         self.compiled = shutil.which("cc") is not None
         with TemporaryDirectory(dir=folder) as temporary:
-            program = (
-                [str(_compile(Path(temporary)))] if self.compiled else [sys.executable, "-m", "bench.emulator.slow_switch"]
-            )
+            program = [str(_compile(Path(temporary)))] if self.compiled else [sys.executable, "-P", str(SLOW)]
             with inside(network):
                 self._process = subprocess.Popen(
                     [*program, *map(str, (seed, hosts, *beside))], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

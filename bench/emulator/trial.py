@@ -189,5 +189,5 @@ def _checked(conf: Conf) -> dict[str, Any]:
         raise ConfError(f"workers must be from {LEAST} to {MOST} in an emulation, got {conf['workers']}")
     collective = conf["collective"]
     if collective.get("backend") == "nccl":
-        raise ConfError("collective.backend must be gloo in an emulation, got nccl: write collective.backend=gloo")
+        raise ConfError("collective.backend must be gloo in an emulation, got nccl: write collective=gloo")
     return emulate

@@ -10,8 +10,8 @@ import torch
 from bench.build import build
 from bench.network import Paths, Topology, Transport, plan_seconds
 from bench.network.collectives import Auto
-from bench.probe.links import spread, timed_all_reduces
-from bench.probe.ranks import lost
+from bench.probe.links import spread
+from bench.probe.ranks import lost, timed_all_reduces
 from bench.progress import Progress
 
 SIZES = tuple(2**exponent for exponent in range(16, 27, 2))  # 64 KiB to 64 MiB

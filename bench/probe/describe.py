@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import nnls
 
+from bench.errors import ConfError
 from bench.network.transfer import Floats
 from bench.probe.links import Links
 from bench.units import rate_text, seconds_text
@@ -18,11 +19,14 @@ LEAST_SECONDS = 20e-6
 
 
 def network(links: Links) -> dict[str, Any]:
-    """The settings of a network preset, as texts with units. Ranks on one machine form a node."""
+    """The settings of a network preset, as texts with units. Ranks on one machine form a node.
+
+    Raises ConfError where their numbers are not in a row.
+    """
     names = list(dict.fromkeys(links.machines))
     machine = np.array([names.index(name) for name in links.machines])  # (n,)
     if (np.diff(machine) < 0).any():
-        raise ValueError("ranks of one machine must have numbers in a row")
+        raise ConfError("ranks of one machine must have numbers in a row")
     if len(names) == 1:
         return _inside(links, np.ones(links.rate.shape, bool))
     members = np.bincount(machine)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
+from torch import Tensor
 
 from bench.build import build
 from bench.data import Corpus
@@ -63,11 +64,15 @@ def measure(device: str, model: str, rank: int, beside: int, seconds: float, tog
     copied = _copied(device, part)
     step_seconds, spreads = {}, {}
     for name in models(model):
-        step = training_step(shape(name), device, rank)
+        step, _ = training_step(shape(name), device, rank)
         together(f"steps of {name}")
         taken = _timed(step, device, part)
         step_seconds[name], spreads[name] = _median_and_spread(taken)
-    memory = float(torch.cuda.get_device_properties(0).total_memory) if device == "cuda" else _memory() / beside
+    memory = (
+        float(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
+        if device == "cuda"
+        else _memory() / beside
+    )
     return Sample(_kind(device), torch.get_num_threads(), peak, copied, memory, step_seconds, spreads)
 
 
@@ -107,8 +112,8 @@ def work(of: Shape) -> Work:
     return Work(matmuls, traffic_bytes=demand.traffic_bytes, kernels=demand.kernels)
 
 
-def training_step(of: Shape, device: str, rank: int) -> Callable[[], None]:
-    """A function that takes one step, gradient and AdamW, of a fresh model on text of chance."""
+def training_step(of: Shape, device: str, rank: int) -> tuple[Callable[[], None], Tensor]:
+    """A function that takes one step, gradient and AdamW, of a fresh model on text of chance; and its parameters, (1, P)."""
     threads = torch.get_num_threads()
     lanes = Lanes(1)
     torch.set_num_threads(threads)  # as this process has them, where lanes have one
@@ -125,7 +130,7 @@ def training_step(of: Shape, device: str, rank: int) -> Callable[[], None]:
         optimizer.step(params, gradient, state, 1.0, stacked.shapes)
         taken += 1
 
-    return step
+    return step, params
 
 
 def _product_flops(device: str, seconds: float) -> float:

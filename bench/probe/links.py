@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from bench.network.collectives.gloo import gloo_seconds
 from bench.network.transfer import Floats
-from bench.probe.ranks import Ranks, distributed, lost
+from bench.probe.ranks import Ranks, lost, timed_all_reduces
 from bench.progress import Progress
 
 _OUT, _IN, _OVER = 0, 1, 2  # what a leader asks of a rank: take a payload, send one, be done
@@ -80,21 +79,6 @@ def host_seconds(group: Any, *, repeats: int = 30) -> float:
     return seconds / gloo_seconds(rates=none, latency=one, back=one, nbytes=nbytes, one_queue=n == 2)
 
 
-def timed_all_reduces(group: Any, payload: Tensor, repeats: int) -> Floats:
-    """Seconds of each of `repeats` all-reduces back to back, the slowest rank's, (repeats,). `group` is gloo's or NCCL's."""
-    ends = [time.monotonic()]
-    for _ in range(repeats):
-        group.allreduce([payload]).wait()
-        if payload.is_cuda:
-            torch.cuda.synchronize()
-        ends.append(time.monotonic())
-    seconds = torch.from_numpy(np.diff(ends)).to(payload.device)
-    options = distributed.AllreduceOptions()
-    options.reduceOp = distributed.ReduceOp.MAX
-    group.allreduce([seconds], options).wait()
-    return seconds.cpu().numpy()
-
-
 def _turn(ranks: Ranks, name: str, leader: int, peers: Sequence[int], lead: Any) -> Any:
     """What the `leader` found in its turn; its `peers` answer it, all others are silent until it is over."""
     if ranks.rank == leader:
@@ -111,19 +95,19 @@ def _turn(ranks: Ranks, name: str, leader: int, peers: Sequence[int], lead: Any)
 
 def _pair(ranks: Ranks, peer: int, target: float) -> dict[str, tuple[float, float]]:
     """One way seconds, and bytes/s out and in, each with its spread, of the leader and one peer."""
-    first = np.median(_rounds(ranks, _OUT, {peer: 1}, 3)[1:])
-    pings = _rounds(ranks, _OUT, {peer: 1}, max(4, min(_PINGS, int(2 * target / first))))[1:]
+    first = float(np.median(_rounds(ranks, _OUT, {peer: 1}, 3)[1:]))
+    pings = _rounds(ranks, _OUT, {peer: 1}, max(4, min(_PINGS, int(2 * target / first))))[1:, 0]
     round_trip = float(np.median(pings))
     found = {"ping": (round_trip / 2, spread(pings))}
     for word, direction in (("out", _OUT), ("in", _IN)):
         nbytes = _LEAST
         while True:
-            [took] = _rounds(ranks, direction, {peer: nbytes}, 1)
+            [[took]] = _rounds(ranks, direction, {peer: nbytes}, 1)
             took = max(took - round_trip, 1e-6)
             if nbytes == _MOST or took > target / 2:
                 break
             nbytes = min(_MOST, int(nbytes * min(8.0, max(1.5, target / took))))
-        seconds = _rounds(ranks, direction, {peer: nbytes}, _ROUNDS)[1:]
+        seconds = _rounds(ranks, direction, {peer: nbytes}, _ROUNDS)[1:, 0]
         rates = nbytes / np.maximum(seconds - round_trip, 1e-6)
         found[word] = float(np.median(rates)), spread(rates)
     return found
@@ -134,33 +118,38 @@ def _crowd(ranks: Ranks, peers: Mapping[int, tuple[float, float, float]], target
 
     Each gets a share in proportion to its rate by itself: then all end together, whichever link holds them back.
     """
-    farthest = max(latency for _, _, latency in peers.values())
     found = {}
+    nearest_first = sorted(peers, key=lambda peer: peers[peer][2])
+    round_trips = np.array([2 * peers[peer][2] for peer in nearest_first])
     for word, direction in (("out", _OUT), ("in", _IN)):
-        alone = {peer: peers[peer][direction] for peer in peers}
+        alone = {peer: peers[peer][direction] for peer in nearest_first}
         sizes = {peer: int(min(_MOST, max(_LEAST, target * rate))) for peer, rate in alone.items()}
-        seconds = np.maximum(_rounds(ranks, direction, sizes, _ROUNDS)[1:] - 2 * farthest, 1e-6)
+        seconds = (_rounds(ranks, direction, sizes, _ROUNDS)[1:] - round_trips).max(axis=1)
         # A rank that is as fast with one peer as with all of them may end up below that by a straggling connection.
-        found[word] = max(sum(sizes.values()) / float(np.median(seconds)), *alone.values())
+        found[word] = max(sum(sizes.values()) / max(float(np.median(seconds)), 1e-6), *alone.values())
     return found
 
 
 def _rounds(ranks: Ranks, direction: int, sizes: Mapping[int, int], count: int) -> Floats:
-    """Seconds of each of `count` rounds, (count,), in which the leader sends its payloads, or gets them, all at once."""
+    """Seconds of each of `count` rounds until each peer is done, (count, n).
+
+    The leader sends its payloads, or gets them, all at once. A peer is not found to be done before those named before it.
+    """
     for peer, nbytes in sizes.items():
         _order(ranks, peer, direction, count, nbytes)
     payload = {peer: torch.zeros(nbytes, dtype=torch.uint8) for peer, nbytes in sizes.items()}
     answer = {peer: torch.zeros(1, dtype=torch.uint8) for peer in sizes}
-    seconds = []
-    for _ in range(count):
+    into, out = (answer, payload) if direction == _OUT else (payload, answer)
+    seconds = np.zeros((count, len(sizes)))
+    for number in range(count):
         start = time.monotonic()
-        into, out = (answer, payload) if direction == _OUT else (payload, answer)
         coming = [ranks.receive(into[peer], peer) for peer in sizes]
         going = [ranks.send(out[peer], peer) for peer in sizes]
-        for work in [*coming, *going]:
-            work.wait()
-        seconds.append(time.monotonic() - start)
-    return np.array(seconds)
+        for place in range(len(sizes)):
+            coming[place].wait()
+            going[place].wait()
+            seconds[number, place] = time.monotonic() - start
+    return seconds
 
 
 def _order(ranks: Ranks, peer: int, direction: int, count: int = 0, nbytes: int = 0) -> None:

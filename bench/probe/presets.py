@@ -1,6 +1,5 @@
 """The presets: texts of YAML that say what was measured, when and how, and their files, written whole or not at all."""
 
-import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -132,9 +131,11 @@ def check_free(paths: Sequence[Path], overwrite: bool) -> None:
     for path in paths:
         if path.exists() and not overwrite:
             raise ConfError(f"{path} is there already; overwrite=true replaces it")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not os.access(path.parent, os.W_OK):
-            raise ConfError(f"out must be a folder that can be written to, got '{path.parent.parent}'")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=path.parent).close()
+        except OSError as error:
+            raise ConfError(f"out must be a folder that can be written to: {path.parent}: {error.strerror}") from error
 
 
 def write(path: Path, text: str) -> None:

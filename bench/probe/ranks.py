@@ -3,17 +3,20 @@
 import json
 import platform
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed
 from torch import Tensor
 
 from bench.errors import FarbenchError
+from bench.network.transfer import Floats
 
 distributed: Any = torch.distributed
 """torch's own, whose types leave out most of its names."""
@@ -81,9 +84,14 @@ class Ranks:
             raise
 
     def close(self) -> None:
-        """Leave, once all have come so far."""
+        """Leave, once all have come so far; the first rank, which may have the store, last."""
         self.everyone("over", True)
         del self.group
+        if self.rank:
+            self.publish(f"left/{self.rank}", True)
+        else:
+            for rank in range(1, self.size):
+                self.read(f"left/{rank}")
 
     def first_to_tell(self) -> bool:
         """Whether no other rank has told the user of a failure, as far as can be known."""
@@ -103,6 +111,21 @@ def lost(what: str) -> Iterator[None]:
         first = str(error).strip().split(". ")[0].splitlines()[0]
         reason = re.sub(r"^\[\S*\] ", "", first)  # where in gloo's sources
         raise Lost(f"a rank or its connection was lost ({what}): {reason}") from error
+
+
+def timed_all_reduces(group: Any, payload: Tensor, repeats: int) -> Floats:
+    """Seconds of each of `repeats` all-reduces back to back, the slowest rank's, (repeats,). `group` is gloo's or NCCL's."""
+    ends = [time.monotonic()]
+    for _ in range(repeats):
+        group.allreduce([payload]).wait()
+        if payload.is_cuda:
+            torch.cuda.synchronize()
+        ends.append(time.monotonic())
+    seconds = torch.from_numpy(np.diff(ends)).to(payload.device)
+    options = distributed.AllreduceOptions()
+    options.reduceOp = distributed.ReduceOp.MAX
+    group.allreduce([seconds], options).wait()
+    return seconds.cpu().numpy()
 
 
 def machine() -> str:

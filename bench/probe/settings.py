@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from yaml import safe_load
+
 from bench.errors import ConfError, did_you_mean
 from bench.explain import CONF
 
@@ -43,6 +45,8 @@ class Settings:
         taken = [group for group in ("network", "transport", "devices") if (CONF / group / f"{self.name}.yaml").exists()]
         if taken:
             raise ValueError(f"name must not be that of a preset which Farbench has in {taken[0]}, got '{self.name}'")
+        if self.name in safe_load((CONF / "catalogue" / "devices.yaml").read_text(encoding="utf-8")):
+            raise ValueError(f"name must not be that of a device of the catalogue, got '{self.name}'")
         models = [path.stem for path in (CONF / "model").glob("*.yaml")]
         if self.model not in models:
             raise ValueError(f"model must be one of its presets, got '{self.model}'{did_you_mean(self.model, models)}")
@@ -50,8 +54,6 @@ class Settings:
             raise ValueError(f"threads must be auto or >= 1, got {self.threads}")
         if not 0 < self.seconds < math.inf:
             raise ValueError(f"seconds must be > 0 and finite, got {self.seconds:g}")
-        if not str(self.out).strip():
-            raise ValueError("out must be the name of a folder, got nothing")
 
 
 def read(words: Sequence[str]) -> Settings:
@@ -72,7 +74,7 @@ def read(words: Sequence[str]) -> Settings:
     try:
         return Settings(
             name=texts["name"],
-            out=Path(texts.get("out", Settings.out)).expanduser(),
+            out=_folder(texts.get("out", str(Settings.out))),
             model=texts.get("model", Settings.model),
             threads=None if texts.get("threads", "auto") == "auto" else _whole("threads", texts["threads"]),
             seconds=_number("seconds", texts.get("seconds", str(Settings.seconds))),
@@ -81,6 +83,12 @@ def read(words: Sequence[str]) -> Settings:
         )
     except ValueError as error:
         raise ConfError(str(error)) from error
+
+
+def _folder(text: str) -> Path:
+    if not text.strip():
+        raise ConfError("out must be the name of a folder, got nothing")
+    return Path(text).expanduser()
 
 
 def _number(name: str, text: str) -> float:
