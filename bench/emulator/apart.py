@@ -32,7 +32,7 @@ class Trip:
 
     word: str  # pull, push or average
     node: int
-    number: int  # as in an Order
+    index: int  # among the operations of its program, as in an Order
     other: int  # node
     began: float
     nbytes: int = 0  # of its payload, one way
@@ -66,8 +66,11 @@ class Apart:
         """This is its program."""
         self.process: Process[None] = Process(self.node, program, interpreter, is_server=self.node >= self.workers)
 
-    def meet(self, others: Sequence[int]) -> float:
-        """Connect with all who are there at the start, with the hub's word; returns the second of the start."""
+    def meet(self, others: Sequence[int], begin: Callable[[], None]) -> float:
+        """Connect with all who are there at the start, with the hub's word, and `begin`; returns the second of the start.
+
+        Programs begin one after the other, as in the Replay: servers first, then workers. What they ask for waits for `run`.
+        """
         self.mesh.connect(others)
         self.tell({"met": self.node})
         for _ in ("probe", "go"):
@@ -75,13 +78,19 @@ class Apart:
         self.mesh.send_all(others, ("warm", 0), (torch.zeros(min(_WARM, self.setup.shape.parameters)),))
         for other in others:
             self.mesh.receive(other, ("warm", 0))
+        nodes = sorted([self.node, *others], key=lambda node: (node < self.workers, node))
+        turn = nodes.index(self.node)
+        if turn:
+            self.mesh.receive(nodes[turn - 1], ("begun", 0))
+        begin()
+        if turn + 1 < len(nodes):
+            self.mesh.send(nodes[turn + 1], ("begun", 0))
         self.tell({"warm": self.node})
         message, _ = self._main.receive()
         return float(message["start"])
 
-    def run(self, first: Callable[[], None], heard: Callable[[dict[str, Any]], None]) -> None:
-        """Do `first`, then whatever is due, until the hub says stop; what else it says is `heard`, too."""
-        self.task(first)
+    def run(self, heard: Callable[[dict[str, Any]], None]) -> None:
+        """Do what is due until the hub says stop; what else it says is `heard`, too."""
         Thread(target=self._work, daemon=True).start()
         while True:
             message, _ = self._main.receive()
@@ -94,7 +103,11 @@ class Apart:
 
     def report(self) -> Mapping[str, Any]:
         """What it saw of what it sent and got."""
-        return {"trips": [asdict(trip) for trip in self._over], "answers": []}
+        return {
+            "operations": [asdict(trip) for trip in self._over],
+            "rounds": [(number, second) for kind, _, number, second in self.journal.events() if kind == Kind.ROUND],
+            "answers": [],
+        }
 
     def task(self, task: Callable[[], None]) -> None:
         """Have it done by the thread of `run`, when what was asked for before is."""
@@ -154,9 +167,9 @@ class Apart:
         with self.journal.moment():
             trip = self.arrives(message.tag[1])
             trip.nbytes, trip.over = answer.nbytes, message.arrived_seconds
-            self.journal.append(Kind.DONE, self.node, trip.number)
+            self.journal.append(Kind.DONE, self.node, trip.index)
             self.seen = self.journal.worker_steps
-            self.process.end(trip.number, answer)
+            self.process.end(trip.index, answer)
 
     def _pushed(self, message: Message) -> None:
         """A server has what was pushed; it wrote so."""
@@ -164,7 +177,7 @@ class Apart:
             trip = self.arrives(message.tag[1])
             trip.arrived, trip.over = message.header["arrived"], message.arrived_seconds
             self.seen = max(self.seen, message.header["seen"])
-            self.process.end(trip.number, None)
+            self.process.end(trip.index, None)
 
     def _work(self) -> None:
         while True:

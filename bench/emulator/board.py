@@ -1,23 +1,28 @@
 """Replicas of all workers, and what servers publish, in memory that the processes of an emulation share: beside the links."""
 
+import os
 from copy import copy
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from bench.model import GPT
 from bench.optimizer import State
 from bench.replicas import Replicas
+from bench.setup import Setup
 
 
 class Board:
-    """A row for each node: of a model of so many `columns`, and of optimizer states like `state`, one row of each.
+    """A row for each node: of parameters, (1, P), and of the state of an inner optimizer.
 
     Whoever looks at another's row, or changes any, does so at a moment of the journal.
     """
 
-    def __init__(self, folder: Path, columns: int, state: State) -> None:
-        self._folder, self._columns, self._state = folder, columns, state
+    def __init__(self, folder: Path, setup: Setup) -> None:
+        self._folder, self._columns = folder, setup.shape.parameters
+        self._state = setup.optimizer.state(torch.zeros(1, self._columns), GPT(setup.shape).tensors)
         self._rows: dict[int, Tensor] = {}
 
     def params(self, node: int) -> Tensor:
@@ -38,6 +43,8 @@ class Board:
     def _row(self, node: int) -> Tensor:
         if node not in self._rows:
             size = self._columns + sum(tensor.numel() for tensor in self._state.values())
-            path = str(self._folder / f"replica-{node}")
-            self._rows[node] = torch.from_file(path, shared=True, size=size, dtype=torch.float32)[None]
+            path = self._folder / f"replica-{node}"
+            path.touch()
+            os.truncate(path, 4 * size)  # bytes; what is there stays, which torch.from_file does not see to
+            self._rows[node] = torch.from_numpy(np.memmap(path, np.float32, "r+"))[None]
         return self._rows[node]

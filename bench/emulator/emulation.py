@@ -81,7 +81,7 @@ class Emulation:
         if self._setup.algorithm.lockstep == "none":
             self._journal = Journal(folder, workers, len(nodes), self._setup.steps)
             for rank in np.flatnonzero(~self._presence.up).tolist():
-                self._journal.drop(rank)
+                self._journal.leave_out(rank)
 
     def run(self) -> None:
         """Conduct it, and tell the launcher."""
@@ -280,8 +280,10 @@ class Emulation:
 
     def _kill_apart(self, child: Child, journal: Journal) -> None:
         """At a moment: nothing happens to it, or with it, half."""
-        with suppress(Over), journal.moment():
-            journal.drop(child.node)
+        with ExitStack() as stack:
+            with suppress(Over):  # then it does not matter
+                stack.enter_context(journal.moment())
+                journal.drop(child.node)
             os.kill(child.pid, signal.SIGKILL)
             os.waitpid(child.pid, 0)
         self._tell({"lost": child.node})
@@ -348,6 +350,8 @@ class Emulation:
             os.waitpid(child.pid, 0)
             self._forget(child)
         self._selector.close()
+        if self._journal:
+            self._journal.close()
 
 
 def _answers(has: list[list[int]], tensors: list[Tensor]) -> Answers:

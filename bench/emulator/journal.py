@@ -35,12 +35,13 @@ class Journal:
         self._events = os.open(folder / "events", os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         path, names = folder / "counters", ("life", "away", "draws", "batches", "changed")
         path.touch()
-        os.truncate(path, 8 * (4 + len(names) * nodes))  # bytes; what is there stays
+        os.truncate(path, 8 * (5 + len(names) * nodes))  # bytes; what is there stays
         counters = np.memmap(path, np.int64, "r+")
-        self._totals = counters[:4]
-        of_nodes = counters[4:].reshape(len(names), nodes)
+        self._totals = counters[:5]
+        of_nodes = counters[5:].reshape(len(names), nodes)
         self.life, self.away, self.draws, self.batches, self.changed = of_nodes  # (N,) each
         self._lock = Lock()
+        self._absent: list[int] = []
 
     @contextmanager
     def moment(self) -> Iterator[None]:
@@ -57,6 +58,11 @@ class Journal:
     def append(self, kind: Kind, node: int, number: int = 0) -> None:
         """This happens now."""
         os.write(self._events, _RECORD.pack(kind, node, number, time.monotonic()))
+
+    def leave_out(self, node: int) -> None:
+        """`node` is not there at the start."""
+        self.away[node] = 1
+        self._absent.append(node)
 
     def drop(self, node: int) -> None:
         """`node` is gone: what it sent before and arrives later is nothing."""
@@ -98,13 +104,25 @@ class Journal:
         return int(self._totals[3]) - 1
 
     @property
+    def origin(self) -> float:
+        """The monotonic second of the start, for those who come later."""
+        return int(self._totals[4]) / 1e9
+
+    def begin(self, second: float) -> None:
+        """This is the second of the start."""
+        self._totals[4] = round(second * 1e9)
+
+    @property
     def is_over(self) -> bool:
         """Whether enough steps have counted."""
         return bool(self._totals[2] >= self._steps)
 
     def events(self) -> list[Event]:
-        """All that has happened."""
-        return list(_RECORD.iter_unpack(os.pread(self._events, os.fstat(self._events).st_size, 0)))
+        """All that has happened, in the process that knows whom it left out: a Replay drops those of them that never join."""
+        events = list(_RECORD.iter_unpack(os.pread(self._events, os.fstat(self._events).st_size, 0)))
+        joined = {node for kind, node, _, _ in events if kind == Kind.JOIN}
+        begun = events[0][3] if events else 0.0
+        return [(int(Kind.DROP), node, 0, begun) for node in self._absent if node not in joined] + events
 
     def close(self) -> None:
         os.close(self._events)

@@ -146,22 +146,27 @@ def _apart(post: Post, mesh: Mesh, main: Channel) -> None:
     others = [other for other in (*post.members, *servers) if other != rank]
     if rank in servers:
         initial = torch.zeros(1, columns) if setup.corpus is None else GPT(setup.shape).initial(setup.conf["seed"])[None]
-        server = Server(apart, Board(post.folder, columns, {}), initial)
-        apart.meet(others)
-        apart.run(lambda: None, lambda message: None)
+        server = Server(apart, Board(post.folder, setup), initial)
+        apart.meet(others, server.begin)
+        apart.run(lambda message: None)
         main.send({"done": apart.report()}, [server.published])
     else:
         pace = Pace(scenario.fleet, scenario.jitter, post.workload, scenario.split, setup.conf["seed"])
         learner = Learner(setup, pace.effort, rank, Payloads(setup, rank))
         only_steps = scenario.split.local_steps_only
         pacer = Pacer(pace, rank, columns, local_steps_only=only_steps, measured=post.measured)
-        worker = Worker(apart, Board(post.folder, columns, learner.replicas.state), learner, pacer)
-        if not post.returns:
-            pacer.origin = apart.meet(others)
+        worker = Worker(apart, Board(post.folder, setup), learner, pacer)
+        if post.returns:
+            pacer.origin = journal.origin
+            apart.task(worker.come_back)
+        else:
+            pacer.origin = apart.meet(others, worker.begin)
+            journal.begin(pacer.origin)
             time.sleep(max(0.0, pacer.origin - time.monotonic()))
-        apart.run(worker.come_back if post.returns else worker.begin, worker.hear)
+        apart.run(worker.hear)
         main.send({"done": {**apart.report(), **pacer.report()}}, [worker.replica.params])
-    main.receive()  # others may still need this node's connections
+    while "exit" not in main.receive()[0]:  # others may still need this node's connections
+        pass
 
 
 def _come_back(post: Post, mesh: Mesh, main: Channel) -> tuple[list[int], int, Past]:

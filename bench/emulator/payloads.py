@@ -195,6 +195,9 @@ def check(setup: Setup) -> None:
     codec, linear = setup.codec, setup.aggregator.linear
     if setup.adversary.fraction and setup.adversary.sees_others:
         raise SkipError("this adversary looks at what others send before it sends, which emulated ranks cannot")
+    if setup.algorithm.lockstep == "none":
+        _check_apart(setup)
+        return
     if codec.rounds > 1:
         raise SkipError(
             "this codec needs a mean of all before its last payload, which emulated ranks do not compute in between"
@@ -205,9 +208,6 @@ def check(setup: Setup) -> None:
         raise SkipError(
             "emulated ranks remember what they owe of whole payloads: with feedback, codec.traffic must be all_gather"
         )
-    if setup.algorithm.lockstep == "none":
-        _check_apart(setup)
-        return
     collective = setup.scenario.collective
     gloo = isinstance(collective, GlooRing) or (isinstance(collective, Auto) and collective.backend == "gloo")
     if not gloo and not isinstance(collective, Butterfly):

@@ -27,8 +27,11 @@ class Server:
         for kind, handler in (("pull", self._pull), ("push", self._push)):
             apart.mesh.on(kind, apart.guarded(handler))
         apart.bring(apart.setup.algorithm.server(self._number, params), self)
-        with apart.journal.moment():
-            apart.process.go_on()
+
+    def begin(self) -> None:
+        """Publish what it begins with."""
+        with self._apart.journal.moment():
+            self._apart.process.go_on()
 
     def start(self, node: int, operation: Lasting, number: int) -> None:
         """Begin to send or to fetch."""
