@@ -21,7 +21,7 @@ FLOORS = (
     ),
     ("record",),
     (
-        *("progress", "run", "job", "report", "reference", "sweep", "explain", "resolvers", "__main__"),
+        *("progress", "run", "job", "report", "reference", "sweep", "explain", "resolvers", "composed", "__main__"),
         *("emulator", "emulate", "probe"),
     ),
 )

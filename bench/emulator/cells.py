@@ -16,8 +16,8 @@ SATURATED = 0.9
 class Cell:
     """One emulation: seconds and bytes, predicted and measured; medians over its measurements. NaN where unknown."""
 
-    predicted_communication: float  # seconds of all operations together
-    measured_communication: float
+    predicted_communication: float  # seconds of all operations together,
+    measured_communication: float  # of as many as were predicted: where nobody waits for others, how many there are varies
     predicted_seconds: float  # of the whole run
     measured_seconds: float
     charged_bytes: float  # that a worker sent, mean, with headers
@@ -70,6 +70,7 @@ def cell(record: Record) -> Cell | None:
     if not measurements:
         return None
     spans = prediction["spans"]
+    words = tuple(_word(word, spans, measurements) for word in dict.fromkeys(span["word"] for span in spans))
     after = [one["predicted_after"] for one in measurements if one.get("predicted_after") is not None]
 
     def middle(field: str) -> float:
@@ -77,7 +78,7 @@ def cell(record: Record) -> Cell | None:
 
     return Cell(
         predicted_communication=sum(_seconds(span) for span in spans),
-        measured_communication=median(sum(_seconds(one) for one in measurement["seen"]) for measurement in measurements),
+        measured_communication=sum(word.predicted_count * word.measured for word in words),
         predicted_seconds=median(after) if after else prediction["seconds"],
         measured_seconds=middle("seconds"),
         charged_bytes=_mean(prediction["sent"]),
@@ -88,7 +89,7 @@ def cell(record: Record) -> Cell | None:
         late_seconds=middle("late_seconds"),
         overruns=max(one["overruns"] for one in measurements),
         measurements=len(measurements),
-        words=tuple(_word(word, spans, measurements) for word in dict.fromkeys(span["word"] for span in spans)),
+        words=words,
     )
 
 

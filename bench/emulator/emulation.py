@@ -63,6 +63,7 @@ class Emulation:
         workers, beside = scenario.workers, self._setup.algorithm.servers(scenario.workers)
         self._workload = self._setup.workload(self._setup.shadow(), np.array(message["step_seconds"]))
         self._measured, self._changing, self._probes = message["measured"], message["changing"], message["probe"]
+        self._throttled = bool(message.get("throttled", False))
         self._presence = scenario.churn.presence(self._setup.conf["seed"], _regions(self._setup))
         self._fabric = hosts(workers, beside)
         self._lines = Lines.of(scenario)
@@ -122,6 +123,7 @@ class Emulation:
             folder=self._folder,
             measured=self._measured,
             changing=self._changing,
+            throttled=self._throttled,
             members=sorted(self._membership.members),
             returns=returns,
         )

@@ -23,6 +23,7 @@ from bench.emulator.pacer import Pacer
 from bench.emulator.payloads import Payloads
 from bench.emulator.rank import Past, Rank
 from bench.emulator.server import Server
+from bench.emulator.throttle import Throttle
 from bench.model import GPT
 from bench.pace import Pace, Workload
 from bench.probe.links import host_seconds
@@ -44,6 +45,7 @@ class Post:
     folder: Path  # for files through which nodes find each other
     measured: bool  # computing takes this machine's time, not the scenario's
     changing: bool  # workers may drop out and come back
+    throttled: bool  # reductions take the model's seconds, since links are not shaped
     members: list[int]  # workers that are there at the start
     returns: bool = False  # it comes back, while the others go on
 
@@ -114,6 +116,7 @@ def _worker(post: Post, mesh: Mesh, main: Channel, breaks: Channel, news: Channe
         members=members,
         generation=generation,
         changing=post.changing,
+        throttle=Throttle(setup, rank) if post.throttled else None,
         past=past,
     )
     if post.changing:

@@ -18,6 +18,7 @@ from bench.emulator.learner import Learner
 from bench.emulator.mesh import PeerLost
 from bench.emulator.pacer import Pacer
 from bench.emulator.payloads import Payloads
+from bench.emulator.throttle import Throttle
 from bench.lockstep import Compute, Shared, play
 from bench.setup import Setup
 
@@ -69,10 +70,11 @@ class Rank:
         members: list[int],
         generation: int,
         changing: bool,
+        throttle: Throttle | None = None,
         past: Past | None = None,
     ) -> None:
         self._setup, self._learner, self._payloads, self._pacer, self._wires = setup, learner, payloads, pacer, wires
-        self._hub_of_rounds, self._hub_of_breaks = rounds, breaks
+        self._hub_of_rounds, self._hub_of_breaks, self._throttle = rounds, breaks, throttle
         self._members, self._changing, self._past = members, changing, past
         self._generation = generation
         self._gone: set[int] = set()  # who dropped out and came back, and may still be a member from before
@@ -166,6 +168,9 @@ class Rank:
                 answer = self._payloads.deliver(operation, self._wires, self._members, weights, entry.index, steps)
             except PeerLost:
                 answer = self._mend(entry)
+        if self._throttle is not None:
+            end = entry.began + self._throttle.seconds(operation, list(entry.counted))
+            time.sleep(max(0.0, end - time.monotonic()))
         entry.over = time.monotonic()
         self._payloads.arrived(operation, answer)
         self._answers[entry.index], self._counted[entry.index] = answer, entry.counted

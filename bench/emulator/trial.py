@@ -1,6 +1,5 @@
 """An emulation from conf to record: predicted, then measured as often as is asked for, and compared with the Trainer."""
 
-import math
 import platform
 import time
 from collections.abc import Callable, Mapping
@@ -8,24 +7,21 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
+from bench.emulator.agreement import difference
 from bench.emulator.isolation import why_not
 from bench.emulator.launcher import Launcher
 from bench.emulator.lines import Lines
 from bench.emulator.payloads import check
 from bench.emulator.prediction import emulated, paced, predict
 from bench.emulator.record import SCHEMA, Record, read_record, record_key, record_path, write_record
-from bench.emulator.seen import measured, schedule_of
+from bench.emulator.seen import measured
 from bench.errors import ConfError, RecordError, SkipError
-from bench.lanes import Lanes
-from bench.model import GPT
 from bench.pace import Pace
 from bench.progress import Progress
 from bench.record import Store, settings
 from bench.run import versions
 from bench.setup import Setup
-from bench.trainer import Trainer
 from bench.world import Conf
 
 LEAST, MOST = 2, 16
@@ -83,13 +79,20 @@ class Trial:
     def _measure(self, record: Record, shaped: bool) -> None:
         """Predict, then measure what is missing; the record is written each time."""
         done, repeats = record["measurements"], self._asked["repeats"]
+        scenario = self._setup.scenario
+        workload = self._setup.workload(self._setup.shadow(), self._step)
+        effort = Pace(scenario.fleet, scenario.jitter, workload, scenario.split, self._conf["seed"]).effort
         presence = self._setup.scenario.churn.presence(self._conf["seed"], np.full(self._conf["workers"], -1))
         message = {
             "conf": self._conf,
             "step_seconds": self._step.tolist(),
             "measured": self._asked["step"] == "measured",
+            "throttled": not shaped,
             "changing": bool(np.isfinite(presence.until).any()),
         }
+
+        if not shaped and self._setup.algorithm.lockstep == "none":
+            raise SkipError("messages of workers that do not move in step cannot be throttled: they need shaped links")
 
         def predicted(host_seconds: float) -> None:
             if record["prediction"] is None:
@@ -103,7 +106,7 @@ class Trial:
                 asked = {**message, "probe": record["prediction"] is None}
                 raw, params = self._launcher(shaped).emulate(asked, predicted, hear)
             one = asdict(measured(raw)) | {"dropped": raw["dropped"], "wall_seconds": time.monotonic() - begun}
-            one["parameters_differ"] = self._differ(raw, params)
+            one["parameters_differ"] = difference(self._setup, effort, raw, params)
             if self._asked["step"] == "measured":
                 paced = self._step * (raw_step_seconds(raw) / self._step.min())
                 host = record["prediction"]["host_seconds"]
@@ -114,34 +117,6 @@ class Trial:
     def _hearing(self, progress: Callable[[int], None]) -> Callable[[Mapping[str, Any]], None]:
         """Tells the progress of what a hub says."""
         return lambda message: progress(int(message["steps"])) if "steps" in message else None
-
-    def _differ(self, raw: Mapping[str, Any], params: list[Tensor]) -> float:
-        """How far the ranks' parameters are from the Trainer's, relative, at most; NaN where nothing was trained."""
-        setup = self._setup
-        if setup.corpus is None or setup.algorithm.lockstep == "none":
-            return math.nan
-        workload = setup.workload(setup.shadow(), self._step)
-        effort = Pace(setup.scenario.fleet, setup.scenario.jitter, workload, setup.scenario.split, self._conf["seed"]).effort
-        trainer = Trainer(
-            model=GPT(setup.shape),
-            corpus=setup.corpus,
-            optimizer=setup.optimizer,
-            lr_schedule=setup.lr_schedule,
-            codec=setup.codec,
-            feedback=setup.feedback,
-            aggregator=setup.aggregator,
-            adversary=setup.adversary,
-            evaluation=setup.evaluation,
-            seed=self._conf["seed"],
-            stack=1,
-            lanes=Lanes(1),
-        )
-        trainer.run(setup.algorithm, schedule_of(raw, setup.scenario.workers, effort))
-        rows = trainer.replicas.params.expand(setup.scenario.workers, -1)  # (W, P)
-        differences = [
-            (mine[0] - rows[rank]).norm() / rows[rank].norm() for rank, mine in zip(raw["ranks"], params, strict=True)
-        ]
-        return float(max(differences))
 
     def _found(self, key: str) -> Record | None:
         path = record_path(self._conf["results"], key)
@@ -173,7 +148,7 @@ class Trial:
 
 def raw_step_seconds(raw: Mapping[str, Any]) -> float:
     """Seconds of the fastest worker's step on this machine, as it was measured: the least of all workers' means."""
-    return min(report["real_seconds"] / report["local_steps"] for report in raw["nodes"].values() if report["local_steps"])
+    return min(report["real_seconds"] / report["local_steps"] for report in raw["nodes"].values() if report.get("local_steps"))
 
 
 def _checked(conf: Conf) -> dict[str, Any]:
