@@ -45,7 +45,11 @@ class RecordError(FarbenchError):
 
 
 class EmulationError(FarbenchError):
-    """The emulator cannot work on this machine, or a part of it failed."""
+    """The emulator cannot work on this machine, or a part of it failed, with this `trace` if there is one."""
+
+    def __init__(self, text: str, trace: str = "") -> None:
+        super().__init__(text)
+        self.trace = trace
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -1,27 +1,24 @@
 """One emulation, as its hub conducts it: nodes begin, meet, start together, drop out and come back, and report."""
 
-import os
 import random
-import selectors
-import signal
 import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from bench.emulator.channel import Channel, channels
+from bench.emulator.channel import Channel
 from bench.emulator.fabric import Fabric
 from bench.emulator.journal import Journal, Over
 from bench.emulator.lines import Lines
 from bench.emulator.machine import Load
 from bench.emulator.membership import Answers, Break, Membership
-from bench.emulator.node import PATIENCE, Post, work
+from bench.emulator.node import Post
+from bench.emulator.nodes import Child, Nodes
 from bench.emulator.payloads import check
 from bench.errors import EmulationError, SkipError
 from bench.recovery import FromPeers
@@ -32,24 +29,6 @@ _PORT = 29500
 _PROBED = 3e-3  # seconds one way, on which a message's time is found
 
 Hosts = Callable[[int, tuple[int, ...]], Fabric | None]
-
-
-@dataclass
-class Child:
-    """One node's process."""
-
-    node: int
-    pid: int
-    main: Channel  # what it reports, and rounds
-    breaks: Channel
-    news: Channel  # who is back
-    report: dict[str, Any] | None = None
-    tensors: list[Tensor] = field(default_factory=list)
-
-    def close(self) -> None:
-        """Its channels, here."""
-        for channel in (self.main, self.breaks, self.news):
-            channel.close()
 
 
 class Emulation:
@@ -72,8 +51,7 @@ class Emulation:
         here = {node: "127.0.0.1" if fabric is None else fabric.address(node) for node in nodes}
         port = _PORT if fabric is not None else _free_ports(len(nodes))
         self._addresses = {node: (address, port + node) for node, address in here.items()}
-        self._children: dict[int, Child] = {}
-        self._selector = selectors.DefaultSelector()
+        self._nodes = Nodes(launcher)
         up = np.flatnonzero(self._presence.up).tolist()
         self._membership = Membership(set(up))
         self._servers = list(range(workers, workers + len(beside)))
@@ -91,29 +69,28 @@ class Emulation:
                 self._fabric.shape(self._lines.free(_PROBED))
             for node in [*sorted(self._membership.members), *self._servers]:
                 self._begin(node)
-            self._everybody("met")
+            self._nodes.everybody("met")
             host_seconds = self._probed()
             self._launcher.send({"ready": True, "host_seconds": host_seconds})
             self._launcher.receive()
             if self._fabric is not None:
                 self._fabric.shape(self._lines)
-            self._tell({"go": True})
-            self._everybody("warm")
+            self._nodes.tell({"go": True})
+            self._nodes.everybody("warm")
             before, sent, received, start = Load.now(), *self._counted(), time.monotonic() + _LEAD
-            self._tell({"start": start})
+            self._nodes.tell({"start": start})
             self._conduct(start)
             seconds, load = time.monotonic() - start, Load.now()
             self._settle_links()
             sent_after, received_after = self._counted()
             self._report(start, load.since(before, seconds), sent_after - sent, received_after - received)
         finally:
-            self._end()
+            self._nodes.end()
+            if self._journal:
+                self._journal.close()
 
     def _begin(self, node: int, returns: bool = False) -> None:
-        """Fork the process of a node."""
-        main, theirs = channels()
-        breaks, their_breaks = channels()
-        news, their_news = channels()
+        """The process of a node begins."""
         post = Post(
             node=node,
             setup=self._setup,
@@ -127,24 +104,7 @@ class Emulation:
             members=sorted(self._membership.members),
             returns=returns,
         )
-        pid = os.fork()
-        if not pid:
-            status = 1
-            try:
-                for child in self._children.values():
-                    child.close()
-                for channel in (main, breaks, news, self._launcher):
-                    channel.close()
-                work(post, theirs, their_breaks, their_news)
-                status = 0
-            finally:
-                os._exit(status)
-        for channel in (theirs, their_breaks, their_news):
-            channel.close()
-        child = Child(node, pid, main, breaks, news)
-        self._children[node] = child
-        for channel in (main, breaks):
-            self._selector.register(channel, selectors.EVENT_READ, child)
+        self._nodes.begin(post)
 
     def _probed(self) -> float:
         """The hosts' seconds for a message, if they are asked for and there are all-reduces: beyond a delay that is known.
@@ -152,43 +112,22 @@ class Emulation:
         Without a delay all ranks would be busy all the time, and keep each other from this machine's processors.
         """
         probes = self._fabric is not None and self._probes and self._setup.algorithm.lockstep != "none"
-        self._tell({"probe": probes})
+        self._nodes.tell({"probe": probes})
         if not probes:
             return 0.0
-        seconds = max(float(message["message_seconds"]) for message in self._everybody("message_seconds"))
+        seconds = max(float(message["message_seconds"]) for message in self._nodes.everybody("message_seconds"))
         return max(0.0, seconds - _PROBED)
-
-    def _tell(self, message: dict[str, Any]) -> None:
-        for child in self._children.values():
-            child.main.send(message)
-
-    def _everybody(self, what: str) -> list[dict[str, Any]]:
-        """That message of every node."""
-        got: dict[int, dict[str, Any]] = {}
-        deadline = time.monotonic() + 2 * PATIENCE
-        while len(got) < len(self._children):
-            for child, channel in self._events(deadline):
-                message = self._heard(child, channel)[0]
-                if what not in message:
-                    raise EmulationError(f"node {child.node} said {message} instead of '{what}'")
-                got[child.node] = message
-            if time.monotonic() > deadline:
-                silent = sorted(self._children.keys() - got.keys())
-                raise EmulationError(f"nodes {silent} did not come to '{what}' within {2 * PATIENCE:g} s")
-        return list(got.values())
 
     def _conduct(self, start: float) -> None:
         """Until every node that is there is through: kill and begin workers as churn says, and settle who meets."""
-        while any(child.report is None for child in self._children.values()):
-            due = start + float(self._presence.until.min())
-            for child, channel in self._events(due):
-                message, tensors = self._heard(child, channel)
-                self._answer(child, message, tensors, start)
+        while not self._nodes.through:
+            for child, (message, tensors) in self._nodes.heard(start + float(self._presence.until.min())):
+                self._answer(child, message, tensors)
             now = time.monotonic() - start
             while self._presence.until.min() <= now and not (self._journal and self._journal.is_over):
                 self._turn(int(self._presence.until.argmin()), start)
 
-    def _answer(self, child: Child, message: dict[str, Any], tensors: list[Tensor], start: float) -> None:
+    def _answer(self, child: Child, message: dict[str, Any], tensors: list[Tensor]) -> None:
         """One message of a node on the way."""
         membership, rank = self._membership, child.node
         match message:
@@ -198,7 +137,7 @@ class Emulation:
                 self._meet()
             case {"round": number, "answers": _}:
                 for joining in sorted(membership.joining):
-                    self._hand_over(self._children[joining], message, tensors)
+                    self._hand_over(self._nodes[joining], message, tensors)
             case {"round": number}:
                 joined = membership.round(number)
                 child.main.send(
@@ -213,7 +152,7 @@ class Emulation:
                 membership.broken(rank, Break(index, _answers(has, tensors)))
                 self._meet()
             case {"steps": steps}:
-                if rank == min(self._children):
+                if rank == next(iter(self._nodes)).node:
                     self._launcher.send({"steps": steps})
             case {"back": _}:
                 child.main.send({"sources": self._sources()})
@@ -224,7 +163,7 @@ class Emulation:
             case {"counted": steps}:
                 self._launcher.send({"steps": steps})
                 if steps >= self._setup.steps:
-                    self._tell({"stop": True})
+                    self._nodes.tell({"stop": True})
             case _:
                 raise EmulationError(f"node {rank} said {message}, which nobody expected")
 
@@ -237,7 +176,7 @@ class Emulation:
         for rank, answers in lacking.items():
             has = [[index, *counted] for index, (counted, _) in answers.items()]
             message = {"members": members, "generation": self._membership.generation, "has": has}
-            self._children[rank].breaks.send(message, [answer for _, answer in answers.values()])
+            self._nodes[rank].breaks.send(message, [answer for _, answer in answers.values()])
 
     def _hand_over(self, child: Child, past: dict[str, Any], tensors: list[Tensor]) -> None:
         """Give a returner what the program's variables are made of, beside the links."""
@@ -259,22 +198,20 @@ class Emulation:
         """A worker's interval, up or down, ends: a real kill, or a new process."""
         up = bool(self._presence.up[rank])
         self._presence.next(np.array([rank]))
-        child = self._children.get(rank)
+        child = self._nodes.get(rank)
         if not up:
             if self._journal:
-                self._tell({"returned": rank})
+                self._nodes.tell({"returned": rank})
             else:
-                for other in self._children.values():
+                for other in self._nodes:
                     if other.report is None:
                         other.news.send({"returned": rank})
             self._begin(rank, returns=True)
         elif child is not None and child.report is None:
-            self._forget(child)
             if self._journal:
                 self._kill_apart(child, self._journal)
             else:
-                os.kill(child.pid, signal.SIGKILL)
-                os.waitpid(child.pid, 0)
+                self._nodes.kill(child)
             self._dropped.append((rank, time.monotonic() - start))
             if rank in self._membership.members | self._membership.ready:
                 self._membership.lost(rank)
@@ -286,24 +223,8 @@ class Emulation:
             with suppress(Over):  # then it does not matter
                 stack.enter_context(journal.moment())
                 journal.drop(child.node)
-            os.kill(child.pid, signal.SIGKILL)
-            os.waitpid(child.pid, 0)
-        self._tell({"lost": child.node})
-
-    def _events(self, until: float) -> list[tuple[Child, Channel]]:
-        """What came up to that second of the machine's clock."""
-        found = self._selector.select(max(0.0, min(until - time.monotonic(), 1.0)))
-        return [(key.data, key.fileobj) for key, _ in found]  # type: ignore[misc]
-
-    def _heard(self, child: Child, channel: Channel) -> tuple[dict[str, Any], list[Tensor]]:
-        """The next message of a node. Raises EmulationError where it failed, or is gone."""
-        try:
-            message, tensors = channel.receive()
-        except EOFError:
-            raise EmulationError(f"node {child.node} ended without a word") from None
-        if "failed" in message:
-            raise EmulationError(f"node {child.node} failed: {message['failed']}")
-        return message, tensors
+            self._nodes.kill(child)
+        self._nodes.tell({"lost": child.node})
 
     def _counted(self) -> tuple[Any, Any]:
         """Bytes that went out and came in by each worker's line so far, (W,)."""
@@ -318,42 +239,21 @@ class Emulation:
 
     def _report(self, start: float, load: dict[str, float | None], sent: Any, received: Any) -> None:
         """All that was seen, and each worker's parameters."""
-        children = [child for _, child in sorted(self._children.items())]
-        workers = [child for child in children if child.tensors]
+        told = [child for child in self._nodes if child.tensors]
         message = {
             "measured": {
                 "start": start,
-                "nodes": {child.node: child.report for child in children},
+                "nodes": {child.node: child.report for child in self._nodes},
                 "dropped": self._dropped,
                 "sent": sent.tolist(),
                 "received": received.tolist(),
                 "load": load,
                 "overruns": 0 if self._fabric is None else self._fabric.overruns(),
-                "ranks": [child.node for child in workers],
+                "ranks": [child.node for child in told],
                 "events": [] if self._journal is None else self._journal.events(),
             }
         }
-        self._launcher.send(message, [child.tensors[0] for child in workers])
-
-    def _forget(self, child: Child) -> None:
-        del self._children[child.node]
-        for channel in (child.main, child.breaks):
-            self._selector.unregister(channel)
-        child.close()
-
-    def _end(self) -> None:
-        """No process is left."""
-        for child in list(self._children.values()):
-            if child.report is not None:
-                child.main.send({"exit": True})
-            else:
-                os.kill(child.pid, signal.SIGKILL)
-        for child in list(self._children.values()):
-            os.waitpid(child.pid, 0)
-            self._forget(child)
-        self._selector.close()
-        if self._journal:
-            self._journal.close()
+        self._launcher.send(message, [child.tensors[0] for child in told])
 
 
 def _answers(has: list[list[int]], tensors: list[Tensor]) -> Answers:

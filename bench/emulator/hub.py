@@ -15,7 +15,7 @@ from bench.emulator.channel import Channel
 from bench.emulator.emulation import Emulation
 from bench.emulator.fabric import Fabric
 from bench.emulator.isolation import private_run
-from bench.errors import FarbenchError
+from bench.errors import EmulationError, FarbenchError
 
 
 class Hub:
@@ -40,9 +40,11 @@ class Hub:
             try:
                 Emulation(self._launcher, message, folder, self._hosts_of).run()
             except FarbenchError as error:
-                self._launcher.send({"error": str(error), "kind": type(error).__name__})
-            except Exception:
-                self._launcher.send({"error": f"the emulator's hub failed: {traceback.format_exc()}", "kind": "EmulationError"})
+                trace = error.trace if isinstance(error, EmulationError) else ""
+                self._launcher.send({"error": str(error), "kind": type(error).__name__, "trace": trace})
+            except Exception as error:
+                text = f"the emulator's hub failed: {type(error).__name__}: {error}"
+                self._launcher.send({"error": text, "kind": "EmulationError", "trace": traceback.format_exc()})
         if self._fabric is not None:
             self._fabric.close()
 

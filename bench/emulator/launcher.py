@@ -44,8 +44,10 @@ class Launcher:
             except EOFError:
                 raise EmulationError(f"the emulator's hub ended with code {self._process.wait()}") from None
             match answer:
-                case {"error": text, "kind": kind}:
-                    raise (SkipError if kind == "SkipError" else EmulationError)(text)
+                case {"error": text, "kind": "SkipError"}:
+                    raise SkipError(text)
+                case {"error": text, "trace": trace}:
+                    raise EmulationError(text, trace)
                 case {"ready": _, "host_seconds": seconds}:
                     predict(seconds)
                     self._hub.send({"go": True})

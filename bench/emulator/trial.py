@@ -16,7 +16,7 @@ from bench.emulator.payloads import check
 from bench.emulator.prediction import emulated, paced, predict
 from bench.emulator.record import SCHEMA, Record, read_record, record_key, record_path, write_record
 from bench.emulator.seen import measured
-from bench.errors import ConfError, RecordError, SkipError
+from bench.errors import ConfError, EmulationError, RecordError, SkipError
 from bench.pace import Pace
 from bench.progress import Progress
 from bench.record import Store, settings
@@ -73,6 +73,9 @@ class Trial:
                 self._measure(record, shaped)
             except SkipError as error:
                 record |= {"status": "skipped", "reason": str(error)}
+            except EmulationError as error:
+                where = f" (traceback in {store.write_trace(key, error.trace)})" if error.trace else ""
+                raise EmulationError(f"{error}{where}") from error
             write_record(conf["results"], record)
         return record
 

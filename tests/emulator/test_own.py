@@ -64,7 +64,7 @@ def launcher():
 def emulate(launcher, *overrides, step=STEP):
     """The setup, what the hub reported, and the parameters of each node by its number."""
     conf = settings(*overrides)
-    message = {"conf": conf, "step_seconds": step, "measured": False, "changing": "churn=trace" in overrides}
+    message = {"conf": conf, "step_seconds": step, "measured": False, "probe": False, "changing": "churn=trace" in overrides}
     raw, params = launcher.emulate(message, lambda host_seconds: None)
     return Setup(conf), raw, dict(zip(raw["ranks"], params, strict=True))
 
