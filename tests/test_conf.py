@@ -66,7 +66,7 @@ def selecting(preset: str, folder: Path) -> list[str]:
         return ["data=synthetic", "data.tokens=2048", "devices=from_file", "devices.file={h100_sxm: 3, a800_sxm: 1}"]
     if group == "data":
         return [f"data={name}"]
-    return ["data=synthetic", "data.tokens=2048", f"{'+' * (group == 'sweep')}{group}={name}"]
+    return ["data=synthetic", "data.tokens=2048", f"{'+' * (group in ('sweep', 'emulate'))}{group}={name}"]
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -101,6 +101,7 @@ def test_a_preset_says_what_it_is_and_the_command_that_selects_it(preset):
     assert not header[0].startswith("# python")
     command = next(line for line in header if line.startswith("# python -m bench"))
     overrides = shlex.split(command)[4:]  # after: # python -m bench
+    overrides += ["+emulate=default"] * command.startswith("# python -m bench.emulate")
     conf = composed(*overrides)
     if preset != "config":
         group, name = preset.split("/")
