@@ -41,11 +41,12 @@ class Emulation:
         scenario = self._setup.scenario
         workers, beside = scenario.workers, self._setup.algorithm.servers(scenario.workers)
         self._workload = self._setup.workload(self._setup.shadow(), np.array(message["step_seconds"]))
-        self._measured, self._changing, self._probes = message["measured"], message["changing"], message["probe"]
+        self._measured, self._probes = message["measured"], message["probe"]
         self._throttled = bool(message.get("throttled", False))
         self._presence = scenario.churn.presence(self._setup.conf["seed"], _regions(self._setup))
+        self._changing = bool(np.isfinite(self._presence.until).any())
         self._fabric = hosts(workers, beside)
-        self._lines = Lines.of(scenario)
+        self._lines = Lines.of(scenario) if self._fabric is not None else None
         nodes = range(workers + len(beside))
         fabric = self._fabric
         here = {node: "127.0.0.1" if fabric is None else fabric.address(node) for node in nodes}
@@ -65,7 +66,7 @@ class Emulation:
     def run(self) -> None:
         """Conduct it, and tell the launcher."""
         try:
-            if self._fabric is not None and self._probes:
+            if self._fabric is not None and self._lines is not None and self._probes:
                 self._fabric.shape(self._lines.free(_PROBED))
             for node in [*sorted(self._membership.members), *self._servers]:
                 self._begin(node)
@@ -73,7 +74,7 @@ class Emulation:
             host_seconds = self._probed()
             self._launcher.send({"ready": True, "host_seconds": host_seconds})
             self._launcher.receive()
-            if self._fabric is not None:
+            if self._fabric is not None and self._lines is not None:
                 self._fabric.shape(self._lines)
             self._nodes.tell({"go": True})
             self._nodes.everybody("warm")
@@ -235,7 +236,8 @@ class Emulation:
 
     def _settle_links(self) -> None:
         """Let what is still on its way arrive."""
-        time.sleep(float(self._lines.delay.max()) + 0.02)
+        if self._lines is not None:
+            time.sleep(float(self._lines.delay.max()) + 0.02)
 
     def _report(self, start: float, load: dict[str, float | None], sent: Any, received: Any) -> None:
         """All that was seen, and each worker's parameters."""

@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
 from bench.emulator.agreement import difference
 from bench.emulator.isolation import why_not
 from bench.emulator.launcher import Launcher
@@ -69,7 +67,8 @@ class Trial:
             }
             try:
                 check(self._setup)
-                Lines.of(self._setup.scenario)
+                if shaped:
+                    Lines.of(self._setup.scenario)
                 self._measure(record, shaped)
             except SkipError as error:
                 record |= {"status": "skipped", "reason": str(error)}
@@ -85,13 +84,11 @@ class Trial:
         scenario = self._setup.scenario
         workload = self._setup.workload(self._setup.shadow(), self._step)
         effort = Pace(scenario.fleet, scenario.jitter, workload, scenario.split, self._conf["seed"]).effort
-        presence = self._setup.scenario.churn.presence(self._conf["seed"], np.full(self._conf["workers"], -1))
         message = {
             "conf": self._conf,
             "step_seconds": self._step.tolist(),
             "measured": self._asked["step"] == "measured",
             "throttled": not shaped,
-            "changing": bool(np.isfinite(presence.until).any()),
         }
 
         if not shaped and self._setup.algorithm.lockstep == "none":
