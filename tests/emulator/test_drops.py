@@ -32,7 +32,7 @@ def check_one_absence(found, rank):
     missed = away(found.schedule)
     others = [other for other in range(4) if other != rank]
     last = missed[-1][0]
-    assert 0 < missed[0][0] and last < len(found.schedule)
+    assert missed[0][0] > 0 and last < len(found.schedule)
     assert missed == [*((index, others, []) for index in range(missed[0][0], last)), (last, [0, 1, 2, 3], [rank])]
 
 
@@ -41,9 +41,20 @@ def check_one_absence(found, rank):
     [
         (2, ["algorithm=ddp"]),
         (0, ["algorithm=diloco", "algorithm.sync_every=2"]),  # the one that else gives who comes back what it needs
-        (1, ["algorithm=streaming_diloco", "algorithm.sync_every=4", "algorithm.delay=1"]),
-        (2, ["algorithm=gossip"]),
-        (3, ["algorithm=diloco", "algorithm.sync_every=2", "codec=int8", "codec.traffic=all_gather", "feedback=error_feedback"]),
+        pytest.param(
+            *(1, ["algorithm=streaming_diloco", "algorithm.sync_every=4", "algorithm.delay=1"]),
+            marks=pytest.mark.xfail(
+                strict=True, reason="the Trainer keeps the parameters of who was away; a killed rank cannot"
+            ),
+        ),
+        pytest.param(
+            *(2, ["algorithm=gossip"]),
+            marks=pytest.mark.xfail(strict=True, reason="the Trainer takes the nearest replica; ranks take that of the first"),
+        ),
+        (
+            3,
+            ["algorithm=diloco", "algorithm.sync_every=2", "codec=int8", "codec.traffic=all_gather", "feedback=error_feedback"],
+        ),
     ],
     ids=["ddp", "diloco", "streaming_diloco", "gossip", "error_feedback"],
 )
@@ -53,18 +64,22 @@ def test_who_is_killed_comes_back_with_what_the_others_have(launcher, rank, over
     assert ranks == [0, 1, 2, 3]
     [(dropped, second)] = found.raw["dropped"]
     assert dropped == rank and second >= 0.22
-    if overrides != ["algorithm=gossip"]:
-        check_one_absence(found, rank)
-    else:  # who is in the same exchange is seen alike by all
-        assert away(found.schedule)[-1][1:] == ([0, 1, 2, 3], [rank])
+    check_one_absence(found, rank)
 
 
-def test_who_is_killed_and_stays_away_reports_nothing(launcher):
-    found, ranks = emulated(launcher, {1: [(0, 0.3)]}, "algorithm=diloco", "algorithm.sync_every=5")
-    # Rounds of 0.2 s: the second is under way.
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["algorithm=diloco", "algorithm.sync_every=5"],
+        ["algorithm=streaming_diloco", "algorithm.sync_every=4", "algorithm.delay=1"],  # with means in the air
+    ],
+    ids=["diloco", "streaming_diloco"],
+)
+def test_who_is_killed_and_stays_away_reports_nothing(launcher, overrides):
+    found, ranks = emulated(launcher, {1: [(0, 0.3)]}, *overrides)
     assert ranks == [0, 2, 3]
     missed = away(found.schedule)
-    assert missed and missed == [(index, [0, 2, 3], []) for index in range(missed[0][0], 4)]
+    assert missed and missed == [(index, [0, 2, 3], []) for index in range(missed[0][0], len(found.schedule))]
     assert missed[0][0] >= 1
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from emulations import conf_of
 
-from bench.algorithm import AllReduce, Algorithm, Backward, Forward, Train
+from bench.algorithm import Algorithm, AllReduce, Backward, Forward, Train
 from bench.emulator import pacer as module
 from bench.emulator.pacer import Pacer
 from bench.pace import Pace
