@@ -71,6 +71,7 @@ def main() -> int:
     try:
         job()
     except BaseException as error:
+        _close()  # here, where it sees that something happened: what a hub is at is not waited for
         if _signals or isinstance(error, KeyboardInterrupt):
             word, code = ("terminated", 143) if signal.SIGTERM in _signals else ("interrupted", 130)
             print(f"\nfarbench: {word}; what was measured is kept, repeat the same command to go on", file=sys.stderr)
