@@ -2,6 +2,7 @@
 
 import io
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 import matplotlib
@@ -38,8 +39,7 @@ def loss_over_time(frame: pd.DataFrame) -> Figure:
     """Held-out loss against virtual time, a panel a scenario, all on one logarithmic axis."""
     trained = frame[[bool(curve["loss"]) for curve in frame["curve"]]]
     scenarios = list(dict.fromkeys(trained["scenario"]))
-    # Every preset has its place, so that an algorithm keeps its colour whichever others a figure shows.
-    algorithms = sorted({path.stem for path in (CONF / "algorithm").glob("*.yaml")} | set(trained["algorithm"]))
+    numbers = places(trained["algorithm"])
     settings = list(dict.fromkeys(trained["settings"]))
     told_apart = 1 < len(settings) <= _MOST_SETTINGS
     count = max(1, len(scenarios))
@@ -47,7 +47,7 @@ def loss_over_time(frame: pd.DataFrame) -> Figure:
     panels = figure.subplots(1, count, sharex=True, sharey=True, squeeze=False)
     for panel, scenario in zip(panels[0], scenarios, strict=False):
         for _, row in trained[trained["scenario"] == scenario].iterrows():
-            number = algorithms.index(row["algorithm"])
+            number = numbers[row["algorithm"]]
             # One line of an algorithm is told by its own dashes, several of it by those of their settings.
             style = settings.index(row["settings"]) if told_apart else number
             # The loss before the first step stands at second 0, which a logarithmic axis does not have.
@@ -55,7 +55,7 @@ def loss_over_time(frame: pd.DataFrame) -> Figure:
                 row["curve"]["virtual_seconds"][1:],
                 row["curve"]["loss"][1:],
                 _STYLES[style % len(_STYLES)],
-                color=_COLOURS[number % len(_COLOURS)],
+                color=colour(number),
                 linewidth=1 + 0.6 * (style // len(_STYLES) % 4),
                 label=" ".join(filter(None, (row["algorithm"], row["settings"] if told_apart else ""))),
             )
@@ -101,6 +101,17 @@ def ledger_bars(frame: pd.DataFrame) -> Figure:
     if len(clocked):
         figure.legend(fontsize=8, loc="outside upper center", ncol=max(1, len(shown)), frameon=False)
     return figure
+
+
+def places(shown: Iterable[str]) -> dict[str, int]:
+    """Every preset has its place, so that an algorithm keeps its colour whichever others a figure shows."""
+    known = {path.stem for path in (CONF / "algorithm").glob("*.yaml")} | set(shown)
+    return {name: place for place, name in enumerate(sorted(known))}
+
+
+def colour(place: int) -> str:
+    """The colour of the algorithm in that place."""
+    return _COLOURS[place % len(_COLOURS)]
 
 
 def write_figures(frame: pd.DataFrame, folder: Path, name: str) -> list[Path]:
