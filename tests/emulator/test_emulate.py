@@ -110,8 +110,10 @@ def test_a_wrong_value_is_told_of_in_one_line(here, wrong, line):
     assert told.startswith(f"farbench: {line}")
 
 
-def test_what_cannot_be_emulated_is_skipped_with_its_reason(here, tmp_path):
-    code, out, err = here(*THROTTLED, "+network.connection_rate=1 Mbit/s", "json=true")
+@shaped
+@pytest.mark.emulation
+def test_links_that_cannot_be_shaped_are_skipped_with_its_reason(here, tmp_path):
+    code, out, err = here(*SMALL, "emulate.links=shaped", "+network.connection_rate=1 Mbit/s", "json=true")
     assert (code, err) == (0, "")
     told = json.loads(out.splitlines()[-1])
     assert told["status"] == "skipped" and told["reason"].startswith(
