@@ -65,7 +65,7 @@ def main() -> int:
         print(HELP)
         return 0
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach `tell` instead of being printed by Hydra
-    sys.argv.insert(1, "+emulate=default")
+    sys.argv.append("+emulate=default")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     try:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -90,14 +91,14 @@ def _errors(panel: Axes, shown: Sequence[Judged], names: Sequence[str], markers:
     panel.set(xlim=(-edge, edge), ylim=(len(names) - 0.5, -0.5), xlabel="error (%)")
     panel.set_yticks(range(len(names)), names)
     panel.tick_params(labelsize=8)
-    panel.xaxis.label.set_size(8)
+    panel.xaxis.label.set_fontsize(8)
     panel.set_title("error, slower lines above", fontsize=9)
     panel.grid(axis="x", alpha=0.25)
     for between in range(1, len(names)):
         panel.axhline(between - 0.5, color="0.6", linewidth=0.5)
 
 
-def _style(one: Judged, markers: dict[float, str]) -> dict[str, str | float]:
+def _style(one: Judged, markers: dict[float, str]) -> dict[str, Any]:
     own = colour(places([one.algorithm])[one.algorithm])
     return {
         "marker": markers.get(one.round_trip, "."),
@@ -111,7 +112,7 @@ def _style(one: Judged, markers: dict[float, str]) -> dict[str, str | float]:
 
 def _legend(markers: dict[float, str]) -> list[Line2D]:
     """What does not depend on the algorithm, in grey."""
-    grey = {"color": "0.3", "linestyle": "none", "markersize": 5.0}
+    grey: dict[str, Any] = {"color": "0.3", "linestyle": "none", "markersize": 5.0}
     lines = [
         Line2D([], [], marker=marker, label=f"round trip {seconds_text(trip)}", **grey) for trip, marker in markers.items()
     ]
