@@ -134,8 +134,10 @@ def _known_settings(conf: Path) -> set[str]:
     known = {folder.name for folder in conf.iterdir() if folder.is_dir()}
     for path in conf.rglob("*.yaml"):
         group = path.parent.relative_to(conf).as_posix()
-        for name, value in (safe_load(path.read_text()) or {}).items():
-            known.add(name if group == "." else f"{group}.{name}")
-            if group == "." and isinstance(value, dict):
+        text = path.read_text()
+        at_top = group == "." or text.startswith("# @package _global_")
+        for name, value in (safe_load(text) or {}).items():
+            known.add(name if at_top else f"{group}.{name}")
+            if at_top and isinstance(value, dict):
                 known |= {f"{name}.{inner}" for inner in value}
     return {name for name in known if not name.endswith(("_target_", "defaults"))}

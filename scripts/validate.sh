@@ -23,33 +23,38 @@ algorithms=(
 )
 delays="network.last_mile=0 ms,5 ms,25 ms" # a quarter of a round trip
 
-for workers in 4 2 8; do
+# grid WORKERS: all algorithms, speeds and delays
+grid() {
     for algorithm in "${algorithms[@]}"; do
         for speed in "10 Mbit/s" "100 Mbit/s" "1 Gbit/s"; do
             case $speed in
                 "10 Mbit/s") lines "$speed" model=nano ;;
                 "100 Mbit/s") lines "$speed" model=small ;;
-                *) lines "$speed" model=small model.width=384 ;;
+                *) lines "$speed" model=small model.width=256 ;;
             esac
-            cells $algorithm "${links[@]}" "$delays" workers=$workers
+            cells $algorithm "${links[@]}" "$delays" workers=$1
         done
-        if [ $workers = 4 ]; then
-            # Unequal lines; a slow device; a worker that is killed and comes back; and what the ranks learn.
-            cells $algorithm model=small workers=4 "network.uplink=[20 Mbit/s,100 Mbit/s,50 Mbit/s,100 Mbit/s]"
-            cells $algorithm model=small workers=4 "~devices.mix" "+devices.list=[rtx_3090,rtx_3090,t4,rtx_3090]"
-        fi
     done
+}
+
+grid 4
+for algorithm in "${algorithms[@]}"; do # unequal lines; a slow device
+    cells $algorithm model=small workers=4 "network.uplink=[20 Mbit/s,100 Mbit/s,50 Mbit/s,100 Mbit/s]"
+    cells $algorithm model=small workers=4 "~devices.mix" "+devices.list=[rtx_3090,rtx_3090,t4,rtx_3090]"
 done
 for algorithm in "algorithm=ddp algorithm.buckets=2 steps=16" "algorithm=diloco algorithm.sync_every=4 steps=40" \
     "algorithm=gossip algorithm.sync_every=4 steps=40" "algorithm=async_local_sgd algorithm.sync_every=4 steps=32"; do
+    # A worker is killed and comes back.
     cells $algorithm model=small workers=4 churn=trace "churn.period=1000 s" \
         "churn.intervals=[[0,0,1000],[1,0,1000],[2,0,1.75],[2,5,1000],[3,0,1000]]"
 done
 for algorithm in "algorithm=ddp" "algorithm=diloco algorithm.sync_every=5" "algorithm=gossip algorithm.sync_every=2" \
     "algorithm=streaming_diloco algorithm.sync_every=10 algorithm.fragments=2 algorithm.delay=2" \
     "algorithm=diloco codec=int8 algorithm.sync_every=5" "algorithm=async_local_sgd algorithm.sync_every=5"; do
-    cells $algorithm train=true steps=20 model=nano workers=4
+    cells $algorithm train=true steps=20 model=nano workers=4 # what the ranks learn
 done
+grid 2
+grid 8
 .venv/bin/python -m bench.report --validation --results results/validation
 .venv/bin/python scripts/readme.py
 exit $failed

@@ -1,6 +1,9 @@
 """What one worker's reductions go over, among the members of the moment: all-reduces by gloo, all else by messages."""
 
-from collections.abc import Callable, Sequence
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -48,6 +51,7 @@ class Communicator:
         self._interface = interface
         self._members: tuple[int, ...] = ()
         self._generation = -1
+        self.began_seconds = self.over_seconds = math.nan  # of what was reduced since `wind`, by this machine's clock
         self._groups: dict[tuple[int, ...], Any] = {}  # of gloo; no frame that an exception may keep alive holds one
 
     def form(self, members: Sequence[int], generation: int) -> None:
@@ -66,21 +70,30 @@ class Communicator:
 
     def all_reduce(self, row: Tensor, among: Sequence[int] | None = None) -> Tensor:
         """The sum of everybody's `row`, which is of any shape: a new tensor. Raises ValueError for numbers gloo cannot add."""
-        if row.dtype not in _SUMMED:
-            raise ValueError(f"a tensor that gloo sums must be one of {', '.join(map(str, _SUMMED))}, got {row.dtype}")
+        return self.sum_up(row.detach().clone(memory_format=torch.contiguous_format), among)
+
+    def sum_up(self, total: Tensor, among: Sequence[int] | None = None) -> Tensor:
+        """As `all_reduce`, in place: `total`, contiguous, which is one's own at first; of no use any more after PeerLost."""
+        if total.dtype not in _SUMMED:
+            raise ValueError(f"a tensor that gloo sums must be one of {', '.join(map(str, _SUMMED))}, got {total.dtype}")
         ranks = self._among(among)
-        total = row.detach().clone(memory_format=torch.contiguous_format)
         if len(ranks) > 1:
             self._ensure_group(ranks)
-            self._watched(lambda: self._sum(total, ranks), ranks)
+            with self._timed():
+                self._watched(lambda: self._sum(total, ranks), ranks)
         return total
+
+    def wind(self) -> None:
+        """Forget when what was reduced so far began and was over."""
+        self.began_seconds = self.over_seconds = math.nan
 
     def gather(self, index: int, tensors: Sequence[Tensor], among: Sequence[int] | None = None) -> list[tuple[Tensor, ...]]:
         """Everybody's tensors, in order of rank, straight from each to each. One's own are those that were given."""
         ranks = self._among(among)
         tag = self._tag("gather", index)
-        self._mesh.send_all((rank for rank in ranks if rank != self._rank), tag, tensors)
-        return [tuple(tensors) if rank == self._rank else self._receive(rank, tag, ranks) for rank in ranks]
+        with self._timed():
+            self._mesh.send_all((rank for rank in ranks if rank != self._rank), tag, tensors)
+            return [tuple(tensors) if rank == self._rank else self._receive(rank, tag, ranks) for rank in ranks]
 
     def scatter(
         self, index: int, shards: Sequence[Sequence[Tensor]], among: Sequence[int] | None = None
@@ -90,11 +103,12 @@ class Communicator:
         if len(shards) != len(ranks):
             raise ValueError(f"shards must be as many as those they are for, {len(ranks)}, got {len(shards)}")
         tag = self._tag("scatter", index)
-        for rank, shard in zip(ranks, shards, strict=True):
-            if rank != self._rank:
-                self._mesh.send(rank, tag, shard)
         own = tuple(shards[ranks.index(self._rank)])
-        return [own if rank == self._rank else self._receive(rank, tag, ranks) for rank in ranks]
+        with self._timed():
+            for rank, shard in zip(ranks, shards, strict=True):
+                if rank != self._rank:
+                    self._mesh.send(rank, tag, shard)
+            return [own if rank == self._rank else self._receive(rank, tag, ranks) for rank in ranks]
 
     def ring_reduce_scatter(self, index: int, row: Tensor, among: Sequence[int] | None = None) -> Tensor:
         """This worker's share of the sum of all rows, each (n,) or (1, n): the k-th of `tensor_split` for the k-th of them.
@@ -106,10 +120,11 @@ class Communicator:
         k, n = ranks.index(self._rank), len(ranks)
         shares = torch.tensor_split(row.detach(), n, dim=-1)
         partial = shares[k - 1].clone()
-        for done in range(n - 1):
-            self._mesh.send(ranks[(k + 1) % n], tag, (partial,))
-            (partial,) = self._receive(ranks[k - 1], tag, ranks)
-            partial += shares[(k - 2 - done) % n]
+        with self._timed():
+            for done in range(n - 1):
+                self._mesh.send(ranks[(k + 1) % n], tag, (partial,))
+                (partial,) = self._receive(ranks[k - 1], tag, ranks)
+                partial += shares[(k - 2 - done) % n]
         return partial
 
     def ring_all_gather(self, index: int, share: Tensor, among: Sequence[int] | None = None) -> Tensor:
@@ -121,9 +136,10 @@ class Communicator:
         tag = self._tag("ring all-gather", index)
         k, n = ranks.index(self._rank), len(ranks)
         shares = [share.detach()] * n
-        for done in range(n - 1):
-            self._mesh.send(ranks[(k + 1) % n], tag, (shares[k - done],))
-            (shares[k - done - 1],) = self._receive(ranks[k - 1], tag, ranks)
+        with self._timed():
+            for done in range(n - 1):
+                self._mesh.send(ranks[(k + 1) % n], tag, (shares[k - done],))
+                (shares[k - done - 1],) = self._receive(ranks[k - 1], tag, ranks)
         return torch.cat(shares, dim=-1)
 
     def exchange(
@@ -140,8 +156,9 @@ class Communicator:
         """
         ranks = self._among(among)
         tag = self._tag("exchange", index)
-        self._mesh.send_all(to, tag, tensors)
-        return {source: self._receive(source, tag, ranks) for source in sources}
+        with self._timed():
+            self._mesh.send_all(to, tag, tensors)
+            return {source: self._receive(source, tag, ranks) for source in sources}
 
     @property
     def group(self) -> ProcessGroupGloo:
@@ -152,6 +169,14 @@ class Communicator:
         """Leave all of gloo's groups. The mesh stays as it is."""
         self._groups.clear()
         self._members = ()
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        """What moves bytes."""
+        if math.isnan(self.began_seconds):
+            self.began_seconds = time.monotonic()
+        yield
+        self.over_seconds = time.monotonic()
 
     def _among(self, among: Sequence[int] | None) -> tuple[int, ...]:
         ranks = self._members if among is None else tuple(among)

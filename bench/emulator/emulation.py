@@ -54,7 +54,7 @@ class Emulation:
         self._addresses = {node: (address, port + node) for node, address in here.items()}
         self._nodes = Nodes(launcher)
         up = np.flatnonzero(self._presence.up).tolist()
-        self._membership = Membership(set(up))
+        self._membership = Membership(set(up), near=self._setup.algorithm.lockstep == "groups")
         self._servers = list(range(workers, workers + len(beside)))
         self._dropped: list[tuple[int, float]] = []
         self._journal: Journal | None = None  # of programs of their own
@@ -136,8 +136,8 @@ class Emulation:
                 child.report, child.tensors = report, tensors[: len(tensors) - len(report["answers"])]
                 membership.done[rank] = _answers(report.pop("answers"), tensors[len(child.tensors) :])
                 self._meet()
-            case {"round": number, "answers": _}:
-                for joining in sorted(membership.joining):
+            case {"round": number, "to": to}:
+                for joining in to:
                     self._hand_over(self._nodes[joining], message, tensors)
             case {"round": number}:
                 joined = membership.round(number)
@@ -146,7 +146,7 @@ class Emulation:
                         "generation": membership.generation,
                         "members": sorted(membership.members),
                         "joined": joined,
-                        "hand_over": bool(joined) and rank == membership.first_to_stay(),
+                        "hand_over": [one for one in joined if one in membership.joining and rank == membership.giver(one)],
                     }
                 )
             case {"broken": index, "has": has}:
@@ -170,13 +170,14 @@ class Emulation:
 
     def _meet(self) -> None:
         """If all whose reduction broke wait for it, they meet anew."""
-        lacking = self._membership.meet()
-        if lacking is None:
+        met = self._membership.meet()
+        if met is None:
             return
+        first, lacking = met
         members = sorted(lacking)
         for rank, answers in lacking.items():
             has = [[index, *counted] for index, (counted, _) in answers.items()]
-            message = {"members": members, "generation": self._membership.generation, "has": has}
+            message = {"members": members, "generation": self._membership.generation, "first": first, "has": has}
             self._nodes[rank].breaks.send(message, [answer for _, answer in answers.values()])
 
     def _hand_over(self, child: Child, past: dict[str, Any], tensors: list[Tensor]) -> None:
@@ -216,6 +217,8 @@ class Emulation:
             self._dropped.append((rank, time.monotonic() - start))
             if rank in self._membership.members | self._membership.ready:
                 self._membership.lost(rank)
+                if not self._membership.members:
+                    raise EmulationError("all workers were away at once: nobody is left to go on, which is not emulated")
                 self._meet()
 
     def _kill_apart(self, child: Child, journal: Journal) -> None:

@@ -56,7 +56,7 @@ class Hub:
             self._fabric.close()
             self._fabric = None
         if self._fabric is None:
-            self._fabric, self._hosts = Fabric(workers, beside), (workers, beside)
+            self._fabric, self._hosts = Fabric(workers, beside, folder=self._folder), (workers, beside)
         return self._fabric
 
 

@@ -1,6 +1,5 @@
 """Who takes part: settled before each round, and anew when a reduction has broken."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -29,6 +28,7 @@ class Membership:
     """The members of the moment. A *generation* is a set of them that has met."""
 
     members: set[int]
+    near: bool = False  # who joins takes over from the nearest that stayed, as replicas differ; else from the first
     generation: int = 1  # they met once before links were shaped, and once after
     waiting: dict[int, Break] = field(default_factory=dict)  # members that want to meet anew
     done: dict[int, Answers] = field(default_factory=dict)  # members that are through, and their last answers
@@ -38,7 +38,7 @@ class Membership:
 
     def lost(self, rank: int) -> None:
         """`rank` has dropped out."""
-        if rank in self.joining or (self.joining and rank == min(self.members - self.joining)):
+        if rank in self.joining | {self.giver(joining) for joining in self.joining}:
             raise LostWhileJoining(f"rank {rank} dropped out while rank {min(self.joining)} came back: that is not emulated")
         self.members.discard(rank)
         self.waiting.pop(rank, None)
@@ -61,8 +61,11 @@ class Membership:
         """A member has found its reduction broken."""
         self.waiting[rank] = what
 
-    def meet(self) -> dict[int, Answers] | None:
-        """Once all members that are not through wait: what each of them lacks of the answers that some have."""
+    def meet(self) -> tuple[int, dict[int, Answers]] | None:
+        """Once all members that are not through wait: the first reduction that some of them have not done, and what each lacks.
+
+        That are the answers that others have, of reductions whose answers are the same for all.
+        """
         if not self.waiting or self.members - self.done.keys() != self.waiting.keys():
             return None
         known: Answers = {}
@@ -73,13 +76,11 @@ class Membership:
             rank: {index: answer for index, answer in known.items() if index >= wait.index}
             for rank, wait in self.waiting.items()
         }
+        first = min(wait.index for wait in self.waiting.values())
         self.waiting = {}
-        return lacking
+        return first, lacking
 
-    def first_to_stay(self) -> int:
-        """The member that hands the program's variables to those who join."""
-        return min(self.members - self.joining)
-
-    def left(self) -> Iterable[int]:
-        """Members that are not through."""
-        return sorted(self.members - self.done.keys())
+    def giver(self, joining: int) -> int:
+        """The member that hands the program's variables to one who joins."""
+        stayed = self.members - self.joining
+        return min(stayed, key=lambda rank: (abs(rank - joining), rank)) if self.near else min(stayed)

@@ -24,6 +24,7 @@ from bench.emulator.payloads import Payloads
 from bench.emulator.rank import Past, Rank
 from bench.emulator.server import Server
 from bench.emulator.throttle import Throttle
+from bench.memory import keep_freed_memory
 from bench.model import GPT
 from bench.pace import Pace, Workload
 from bench.probe.links import host_seconds
@@ -56,7 +57,7 @@ def work(post: Post, main: Channel, breaks: Channel, news: Channel) -> None:
         if post.fabric is not None:
             post.fabric.enter(post.node)
         torch.set_num_threads(1)
-        torch.manual_seed(0)
+        keep_freed_memory()
         mesh = Mesh(post.node, post.addresses, patience=PATIENCE)
         if post.setup.algorithm.lockstep == "none":
             _apart(post, mesh, main)

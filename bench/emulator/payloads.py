@@ -21,6 +21,9 @@ from bench.setup import Setup
 
 Encoded = tuple[Tensor, ...]
 
+KEPT = 8
+"""Of so many last reductions is kept what may be wanted again when somebody drops out: more than are ever in the air."""
+
 
 class Payloads:
     """The codec, aggregator and adversary of one rank, and what it remembers of earlier payloads."""
@@ -34,7 +37,7 @@ class Payloads:
         self._bad = bool(setup.adversary.members(self._seed, workers)[rank])
         self._memory = None if setup.codec.exact else setup.feedback.memory(1, self._layout.columns)
         self._last: dict[tuple[Part | None, int], Tensor] = {}  # the last answers, (1, n), by what they were about
-        self._sent: tuple[int, Encoded] = -1, ()  # the reduction that was encoded last, and how
+        self._sent: dict[int, Encoded] = {}  # how its payloads of the last reductions were encoded
 
     def idle(self, step: int) -> bool:
         """Whether it computes nothing at that program step."""
@@ -43,11 +46,6 @@ class Payloads:
     def mislabels(self, step: int) -> bool:
         """Whether it trains on wrong targets at that program step."""
         return self._attacks(step) and self._adversary.flips_labels
-
-    def forget(self) -> None:
-        """It comes back, and has lost what it owed."""
-        if self._memory is not None:
-            self._memory.forget([0])
 
     def deliver(
         self, operation: Shared, wires: Communicator, members: list[int], weights: Tensor, index: int, steps: int
@@ -106,7 +104,7 @@ class Payloads:
             if aggregator.linear and self._butterfly:
                 return self._in_shards(row, None, wires, members, weights[members], draw, index)
             if aggregator.linear:
-                return wires.all_reduce(row * share, members)
+                return wires.sum_up((row * share).contiguous(), members)
             return aggregator.aggregate(
                 torch.cat([one for (one,) in wires.gather(index, (row,), members)]), weights[members], draw
             )
@@ -115,7 +113,7 @@ class Payloads:
             return self._in_shards(row, codec, wires, members, weights[members], draw, index)
         if codec.traffic == "all_reduce" and aggregator.linear:
             encoded = self._encoded(row, operation.part, draw, index)
-            added = [wires.all_reduce(tensor * share, members) for tensor in encoded]
+            added = [wires.sum_up((tensor * share).contiguous(), members) for tensor in encoded]
             return codec.decode(tuple(added), draw, layout)
         everybody = wires.gather(index, self._encoded(row, operation.part, draw, index), members)
         return aggregator.aggregate(torch.cat([codec.decode(one, draw, layout) for one in everybody]), weights[members], draw)
@@ -178,12 +176,13 @@ class Payloads:
         layout = self._layout.about(part, row.shape[1])
         if self._memory is None:
             return self._codec.encode(row, draw, layout)
-        if self._sent[0] == index:
-            return self._sent[1]  # it is sent again, since somebody dropped out
+        if index in self._sent:
+            return self._sent[index]  # it is sent again, since somebody dropped out
         owed = self._memory.add(row, [0], part)
         encoded = self._codec.encode(owed, draw, layout)
         self._memory.keep(owed - self._codec.decode(encoded, draw, layout), [0], part)
-        self._sent = index, encoded
+        self._sent[index] = encoded
+        self._sent.pop(index - KEPT, None)
         return encoded
 
     def _attacks(self, step: int) -> bool:

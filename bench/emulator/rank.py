@@ -1,5 +1,6 @@
 """One emulated worker of an algorithm whose workers move together: the program on its own row, reductions on real links."""
 
+import math
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,19 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.algorithm import WORDS, AllReduce, Exchange, Pipeline, Train
+from bench.algorithm import WORDS, AllGather, AllReduce, Exchange, Pipeline, Train
 from bench.emulator.channel import Channel
 from bench.emulator.communicator import Communicator
 from bench.emulator.learner import Learner
 from bench.emulator.mesh import PeerLost
 from bench.emulator.pacer import Pacer
-from bench.emulator.payloads import Payloads
+from bench.emulator.payloads import KEPT, Payloads
 from bench.emulator.throttle import Throttle
 from bench.lockstep import Compute, Shared, play
 from bench.setup import Setup
-
-KEPT = 8
-"""Answers of the last reductions, which others may lack when somebody drops out: more than are ever in the air."""
 
 
 @dataclass
@@ -80,9 +78,11 @@ class Rank:
         self._gone: set[int] = set()  # who dropped out and came back, and may still be a member from before
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="reductions")
         self._begun, self._opened, self._segment_steps, self._round = 0, -1, 0, 0
+        self._since = time.monotonic()  # when the program last got an answer that took time
         self._joined_at: int | None = None  # the first reduction of one that comes back
-        self._answers: dict[int, Tensor] = {}  # of reductions, all of them where workers may come back
-        self._counted: dict[int, tuple[int, ...]] = {}  # whose payloads these carry
+        self._answers: dict[int, Tensor] = {}  # of all reductions, where workers may drop out and come back
+        self._counted: dict[int, tuple[int, ...]] = {}  # whose payloads they carry, of those that are the same for all
+        self._own: dict[int, tuple[Shared, Tensor, int]] = {}  # the last others, which it may have to do again for some
         self.operations: list[Operation] = []
         self.round_end: list[tuple[int, float]] = []  # program steps, second
 
@@ -98,12 +98,12 @@ class Rank:
             self._opened = self._begun
             self._learner.behind[:] = 0
         assert not isinstance(operation, Pipeline), "a model in stages is not emulated"
-        begun = time.monotonic()
         answer = self._learner.compute(operation, opens, idle=self._past is not None)
         if opens:
             self._segment_steps += operation.steps if isinstance(operation, Train) else 1
         if self._past is None:
-            self._pacer.ask(operation, opens, begun)
+            # What the program did between operations takes no time in the Simulator: it is part of what is stretched.
+            self._pacer.ask(operation, opens, self._since)
         return answer
 
     def start(self, operation: Shared) -> "Future[Tensor]":
@@ -119,11 +119,15 @@ class Rank:
         self.operations.append(entry)
         weights = torch.from_numpy(self._learner.behind.copy())
         sent = replace(operation, payload=operation.payload.clone())  # it goes on computing on what that is a view of
-        return self._thread.submit(self._deliver, sent, weights, entry, int(self._learner.taken))
+        started = self._thread.submit(self._deliver, sent, weights, entry, int(self._learner.taken))
+        self._since = time.monotonic()
+        return started
 
     def wait(self, started: "Future[Tensor]") -> Tensor:
         self._pacer.before_wait()
-        return started.result().clone()  # a program may change what it is handed
+        answer = started.result()
+        self._since = time.monotonic()
+        return answer.clone() if self._changing else answer  # a program may change what it is handed
 
     def end_round(self, steps: int) -> bool:
         self._round += 1
@@ -159,6 +163,7 @@ class Rank:
     def _deliver(self, operation: Shared, weights: Tensor, entry: Operation, steps: int) -> Tensor:
         """The answer of one reduction, which is tried until it is there."""
         entry.began = time.monotonic()
+        self._wires.wind()
         answer: Tensor | None = None
         while answer is None:
             entry.counted = tuple(self._members)
@@ -168,14 +173,22 @@ class Rank:
                 answer = self._payloads.deliver(operation, self._wires, self._members, weights, entry.index, steps)
             except PeerLost:
                 answer = self._mend(entry)
+        entry.over = time.monotonic()
+        if not math.isnan(self._wires.over_seconds):  # what is encoded before, or decoded after, is no part of it
+            entry.began, entry.over = self._wires.began_seconds, self._wires.over_seconds
         if self._throttle is not None:
             end = entry.began + self._throttle.seconds(operation, list(entry.counted))
             time.sleep(max(0.0, end - time.monotonic()))
-        entry.over = time.monotonic()
+            entry.over = time.monotonic()
         self._payloads.arrived(operation, answer)
-        self._answers[entry.index], self._counted[entry.index] = answer, entry.counted
         if not self._changing:
-            self._answers.pop(entry.index - KEPT, None)
+            return answer
+        self._answers[entry.index] = answer
+        if isinstance(operation, AllGather) or (isinstance(operation, AllReduce) and operation.groups is None):
+            self._counted[entry.index] = entry.counted
+        else:
+            self._own[entry.index] = operation, weights, steps
+            self._own.pop(entry.index - KEPT, None)
         return answer
 
     def _mend(self, entry: Operation) -> Tensor | None:
@@ -188,6 +201,10 @@ class Rank:
             self._members, self._generation = message["members"], message["generation"]
             try:
                 self._wires.form(self._members, self._generation)
+                for other in range(message["first"], index):
+                    if other in self._own:  # some still lack what it sends
+                        again, weights, steps = self._own[other]
+                        self._payloads.deliver(again, self._wires, self._members, weights, other, steps)
             except PeerLost:
                 self._hub_of_breaks.send(report, list(kept.values()))
                 continue
@@ -208,7 +225,7 @@ class Rank:
         return -1
 
     def _settle_round(self) -> None:
-        """Ask the hub who takes part in the round that begins. The first of the others gives who comes back what it needs."""
+        """Ask the hub who takes part in the round that begins, and give who comes back what it needs, if that falls to it."""
         self._hub_of_rounds.send({"round": self._round})
         message, _ = self._hub_of_rounds.receive()
         if message["generation"] == self._generation:
@@ -217,7 +234,7 @@ class Rank:
             self._thread.submit(lambda: None).result()  # all reductions that were started are over
             answers = [self._answers[index] for index in range(self._begun)]
             replicas = self._learner.replicas
-            past = {"round": self._round, "answers": len(answers)}
+            past = {"round": self._round, "answers": len(answers), "to": message["hand_over"]}
             self._hub_of_rounds.send(past, [*answers, replicas.params, *replicas.state.values()])
         self._thread.submit(self._form, message["members"], message["generation"], message["joined"])
 
@@ -233,8 +250,6 @@ class Rank:
         replicas = self._learner.replicas
         for mine, theirs in zip(replicas.state.values(), past.state, strict=True):
             mine.copy_(theirs)
-        if self._setup.algorithm.lockstep == "groups":
-            replicas.params.copy_(past.params)
-        self._past, self._joined_at = None, self._begun
-        self._payloads.forget()
+        replicas.params.copy_(past.params)
+        self._past, self._joined_at, self._since = None, self._begun, time.monotonic()
         self._thread.submit(self._form, self._members, self._generation, [])

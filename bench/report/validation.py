@@ -18,11 +18,10 @@ from bench.units import rate_text, seconds_text
 
 def markdown(judged: Sequence[Judged], others: Sequence[tuple[str, str]] = ()) -> str:
     """Summaries, every cell, and `others` that were not judged, each a command and its reason."""
-    links = [one for one in judged if not one.cell.saturated]
     parts = [
-        f"### Cells in which the links set the pace\n\n{summary(links)}",
+        f"### Cells in which the links set the pace\n\n{summary(_by_links(judged))}",
         f"### All cells\n\n{summary(judged)}",
-        f"### Communication, by algorithm\n\n{_by('algorithm', judged, lambda one: one.name, lambda one: one.name)}",
+        f"### Communication, by algorithm\n\n{_by_algorithm(judged)}",
         "### Communication, by bandwidth\n\n"
         + _by("slowest line", judged, lambda one: one.slowest, lambda one: rate_text(one.slowest)),
         "### Communication, by round trip\n\n"
@@ -33,6 +32,24 @@ def markdown(judged: Sequence[Judged], others: Sequence[tuple[str, str]] = ()) -
     if others:
         parts.append("### Not judged\n\n" + "\n".join(f"- `{command}`: {reason}" for command, reason in others))
     return "\n\n".join(parts) + "\n"
+
+
+def in_short(judged: Sequence[Judged]) -> str:
+    """What a page can show: the summary of the cells in which the links set the pace, and the algorithms' errors."""
+    saturated = len(judged) - len(_by_links(judged))
+    note = f"- {len(judged)} cells; without the {saturated} in which 90 % or more of this machine's processors were in use"
+    return (
+        f"{summary(_by_links(judged))}\n\n{note}\n\n{_by_algorithm(judged)}\n\n- communication, all seconds of all operations\n"
+    )
+
+
+def _by_links(judged: Sequence[Judged]) -> list[Judged]:
+    """The cells whose pace the links set."""
+    return [one for one in judged if not one.cell.saturated]
+
+
+def _by_algorithm(judged: Sequence[Judged]) -> str:
+    return _by("algorithm", judged, lambda one: one.name, lambda one: one.name)
 
 
 def summary(judged: Sequence[Judged]) -> str:
@@ -54,7 +71,7 @@ def _by(name: str, judged: Sequence[Judged], order: Callable[[Judged], Any], tex
         groups.setdefault(text(one), []).append(one)
     lines = []
     for label, group in groups.items():
-        links = Errors.of((one for one in group if not one.cell.saturated), COMMUNICATION)
+        links = Errors.of(_by_links(group), COMMUNICATION)
         every = Errors.of(group, COMMUNICATION)
         figures = [(f"{errors.cells}", _share(errors.median), _share(errors.high)) for errors in (links, every)]
         lines.append([label, *figures[0], *figures[1]])
@@ -143,7 +160,7 @@ def flat(judged: Sequence[Judged]) -> pd.DataFrame:
 
 
 def write(folder: Path) -> tuple[list[Path], list[str]]:
-    """Write tables/validation.* and figures/validation.* from the emulations of a results folder.
+    """Write tables/validation*.* and figures/validation.* from the emulations of a results folder.
 
     Returns the files, and a line for each record that is broken and so left out. Raises RecordError where none can be judged.
     """
@@ -153,9 +170,11 @@ def write(folder: Path) -> tuple[list[Path], list[str]]:
         found = [f"{len(records)} that cannot be judged"] if records else []
         found += [f"{len(broken)} broken: {broken[0]}"] if broken else []
         raise RecordError(f"'{folder}' must hold emulations on shaped links in emulations/, got {', '.join(found) or 'none'}")
-    paths = [folder / "tables" / f"validation{suffix}" for suffix in (".md", ".csv")]
-    write_whole(paths[0], markdown(judged, others))
-    write_whole(paths[1], flat(judged).to_csv(index=False))
+    paths = [folder / "tables" / f"validation{suffix}" for suffix in (".md", "_summary.md", ".csv")]
+    for path, content in zip(
+        paths, (markdown(judged, others), in_short(judged), flat(judged).to_csv(index=False)), strict=True
+    ):
+        write_whole(path, content)
     return [*paths, *write_figure(figure(judged), folder / "figures" / "validation")], broken
 
 

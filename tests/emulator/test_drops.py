@@ -47,10 +47,7 @@ def check_one_absence(found, rank):
                 strict=True, reason="the Trainer keeps the parameters of who was away; a killed rank cannot"
             ),
         ),
-        pytest.param(
-            *(2, ["algorithm=gossip"]),
-            marks=pytest.mark.xfail(strict=True, reason="the Trainer takes the nearest replica; ranks take that of the first"),
-        ),
+        (2, ["algorithm=gossip"]),
         (
             3,
             ["algorithm=diloco", "algorithm.sync_every=2", "codec=int8", "codec.traffic=all_gather", "feedback=error_feedback"],

@@ -30,9 +30,19 @@ def test_a_round_that_nobody_joins_is_of_the_same_generation():
 def test_the_smallest_rank_that_stayed_hands_over():
     membership = Membership({1, 2}, ready={0})
     membership.round(1)
-    assert membership.first_to_stay() == 1  # 0 is a member, but has nothing to give
+    assert membership.giver(0) == 1  # 0 is a member, but has nothing to give
     membership.joined(0)
-    assert membership.first_to_stay() == 0
+    assert membership.giver(3) == 0
+
+
+def test_where_replicas_differ_the_nearest_that_stayed_hands_over():
+    membership = Membership({0, 2, 5}, near=True, ready={3, 4})
+    membership.round(1)
+    assert (membership.giver(3), membership.giver(4)) == (2, 5)
+    with pytest.raises(LostWhileJoining, match="rank 5"):
+        membership.lost(5)
+    membership.lost(0)  # gives nobody anything
+    assert Membership({0, 2}, near=True).giver(1) == 0  # of two as near, the first
 
 
 @pytest.mark.parametrize("rank", [3, 0])
@@ -63,7 +73,7 @@ def test_members_meet_once_all_that_are_left_wait():
     membership.lost(2)
     assert membership.meet() is None
     membership.broken(1, Break(5, {}))
-    assert membership.meet() == {0: {}, 1: {}}  # nobody has an answer: they begin it again
+    assert membership.meet() == (5, {0: {}, 1: {}})  # nobody has an answer: they begin it again
     assert membership.generation == 2
     assert membership.meet() is None  # nobody waits any more
 
@@ -75,7 +85,7 @@ def test_who_waited_and_is_lost_is_waited_for_no_more():
     assert membership.meet() is None  # the others have found nothing broken
     membership.broken(0, Break(5, {}))
     membership.broken(1, Break(5, {}))
-    assert membership.meet() == {0: {}, 1: {}}
+    assert membership.meet() == (5, {0: {}, 1: {}})
 
 
 def test_an_answer_that_one_member_has_goes_to_those_that_lack_it():
@@ -84,16 +94,15 @@ def test_an_answer_that_one_member_has_goes_to_those_that_lack_it():
     membership = Membership({0, 1})
     membership.broken(0, Break(5, {4: four}))
     membership.broken(1, Break(6, {4: four, 5: five}))
-    assert membership.meet() == {0: {5: five}, 1: {}}
+    assert membership.meet() == (5, {0: {5: five}, 1: {}})
 
 
 def test_members_that_are_through_are_not_waited_for_and_give_their_answers():
     five, six = answer(5), answer(6)
     membership = Membership({0, 1, 2}, done={2: {5: five, 6: six}})
     membership.broken(0, Break(5, {}))
-    assert list(membership.left()) == [0, 1]
     membership.broken(1, Break(6, {5: five}))
-    assert membership.meet() == {0: {5: five, 6: six}, 1: {6: six}}
+    assert membership.meet() == (5, {0: {5: five, 6: six}, 1: {6: six}})
 
 
 def test_nobody_meets_where_nobody_waits():
