@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from bench.emulator.journal import order_of
-from bench.emulator.seen import schedule_of
+from bench.emulator.seen import disagree, schedule_of
 from bench.lanes import Lanes
 from bench.model import GPT
 from bench.replay import Replay
@@ -17,11 +17,12 @@ from bench.trainer import Trainer
 
 
 def difference(setup: Setup, effort: Effort, raw: Mapping[str, Any], params: list[Tensor]) -> float:
-    """How far workers' parameters are from those, relative, at most; NaN where nothing was trained.
+    """How far workers' parameters are from those, relative, at most; NaN where nothing was trained, or no schedule says it.
 
     `params`, (1, P) each, are those of the nodes that `raw`, a hub's report, names.
     """
-    if setup.corpus is None:
+    apart = setup.algorithm.lockstep == "none"
+    if setup.corpus is None or (not apart and disagree(raw)):
         return math.nan
     workers, seed = setup.scenario.workers, setup.conf["seed"]
     settings: dict[str, Any] = {
@@ -39,7 +40,7 @@ def difference(setup: Setup, effort: Effort, raw: Mapping[str, Any], params: lis
         "lanes": Lanes(1),
     }
     learnt: Trainer | Replay
-    if setup.algorithm.lockstep == "none":
+    if apart:
         learnt = Replay(**settings)
         learnt.run(setup.algorithm, order_of(raw["events"], workers, effort))
     else:

@@ -69,6 +69,16 @@ def measured(raw: Mapping[str, Any]) -> Measured:
     )
 
 
+def disagree(raw: Mapping[str, Any]) -> bool:
+    """Whether workers saw different payloads in one reduction, which no schedule can say.
+
+    Neighbours may, of whom one had the payload of somebody who dropped out, and another had not.
+    """
+    seen: dict[int, list[int]] = {}
+    entries = [entry for report in raw["nodes"].values() for entry in report["operations"]]
+    return any(list(entry["counted"]) != seen.setdefault(entry["index"], list(entry["counted"])) for entry in entries)
+
+
 def schedule_of(raw: Mapping[str, Any], workers: int, effort: Effort) -> Schedule:
     """Who took part in what, as the workers that were there to the end saw it."""
     recorder = Recorder(workers, effort)

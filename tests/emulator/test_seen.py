@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from bench.emulator.seen import Seen, measured, schedule_of
+from bench.emulator.seen import Seen, disagree, measured, schedule_of
 from bench.split import Effort
 
 
@@ -108,3 +108,11 @@ def test_a_schedule_is_in_the_order_of_reductions_whoever_reports_first():
     late, early = report(entry(1, steps=2), joined_at=1), report(entry(0, steps=5, counted=(1,)), entry(1, steps=2))
     schedule = schedule_of(raw({"0": late, "1": early}), 2, Effort())
     assert seen_by(schedule) == [(5, [1], []), (2, [0, 1], [0])]
+
+
+def test_workers_that_saw_different_payloads_disagree():
+    def report(*counted):
+        return {"operations": [{"index": index, "counted": ranks} for index, ranks in enumerate(counted)]}
+
+    assert not disagree({"nodes": {0: report((0, 1), (0,)), 1: report((0, 1))}})
+    assert disagree({"nodes": {0: report((0, 1), (0,)), 1: report((0, 1), (0, 1))}})
