@@ -1,4 +1,4 @@
-"""The validation study: what its tables say of made-up emulations, by hand."""
+"""The validation study: what its tables and figure say of made-up emulations, by hand."""
 
 import csv
 import json
@@ -6,55 +6,13 @@ import math
 import sys
 
 import pytest
+from made_up import EQUAL, judged, measurement, record
 
-from bench.emulator.record import SCHEMA, write_record
+from bench.emulator.record import write_record
 from bench.report import __main__ as command
-from bench.report.judged import COMMUNICATION, Errors, Quantity, judge
+from bench.report.judged import judge
 from bench.report.validation import markdown, summary, write
 from bench.report.validation_figure import figure
-
-EQUAL = {"uplink": "100 Mbit/s", "downlink": "100 Mbit/s", "last_mile": "5 ms"}
-
-
-def measurement(seconds, **others):
-    """One operation of so many seconds, in a run of 10 s in which each worker sent 1000 bytes on the average."""
-    seen = [{"word": "all_reduce", "index": 0, "node": -1, "began": 1.0, "over": 1.0 + seconds}]
-    fields = {"seconds": 10.0, "sent": [900.0, 1100.0], "received": [1000.0, 1000.0], "late_seconds": 0.0, "busy": 0.25}
-    rest = {
-        "compute_seconds": 1.0,
-        "waited": 0.1,
-        "overruns": 0,
-        "dropped": [],
-        "wall_seconds": 12.0,
-        "parameters_differ": None,
-    }
-    return {"seen": seen} | fields | rest | others
-
-
-def record(key="a", *, predicted=1.0, measured=(1.0,), network=EQUAL, names=(), measurements=None, **changes):
-    """A whole record of diloco on two workers; the whole run is predicted to take 9.5 s, and 990 bytes are charged."""
-    span = {"word": "all_reduce", "index": 0, "node": -1, "wire_bytes": 1.0, "began": 0.0, "over": predicted}
-    presets = {"algorithm": "diloco", "codec": "none", "model": "nano", "churn": "always_on", "devices": "rtx_3090"}
-    return {
-        "schema": SCHEMA,
-        "key": key,
-        "command": f"python -m bench.emulate number={key}",
-        "names": presets | dict(names),
-        "workers": 2,
-        "seed": 0,
-        "settings": {"network": network, "devices": {"mix": {"rtx_3090": 1.0}}, "steps": 8},
-        "emulate": {"step": "50 ms", "repeats": 3, "links": "auto"},
-        "status": "done",
-        "reason": "",
-        "links": "shaped",
-        "prediction": {"spans": [span], "seconds": 9.5, "sent": [990.0, 990.0], "received": [0.0, 0.0], "host_seconds": 1e-4},
-        "measurements": [measurement(one) for one in measured] if measurements is None else measurements,
-        "versions": {},
-    } | changes
-
-
-def judged(*records):
-    return judge(records)[0]
 
 
 def stored(folder, *records):
@@ -80,60 +38,12 @@ def test_the_table_tells_of_codec_unlike_lines_parameters_and_processors():
     assert line.endswith("| 2.5e-07 | 95 %, processors |")
 
 
-@pytest.mark.parametrize(
-    ("changes", "special"),
-    [
-        ({}, ()),
-        ({"network": {**EQUAL, "uplink": {"10 Mbit/s": 0.5, "50 Mbit/s": 0.5}}}, ("unequal links",)),
-        ({"network": {**EQUAL, "last_mile": ["5 ms", "9 ms"]}}, ("unequal links",)),
-        ({"network": {**EQUAL, "uplink": ["10 Mbit/s", "10 Mbit/s"]}}, ()),  # a list of equal ones
-        ({"settings": {"network": EQUAL, "devices": {"list": ["t4", "rtx_3090"]}, "steps": 8}}, ("straggler",)),
-        ({"settings": {"network": EQUAL, "devices": {"list": ["t4", "t4"]}, "steps": 8}}, ()),
-        ({"names": {"churn": "trace"}}, ("drop",)),
-    ],
-)
-def test_what_is_special_is_read_from_the_settings(changes, special):
-    assert judged(record(**changes))[0].special == special
-
-
-def test_of_unequal_lines_the_slowest_rate_and_the_longest_round_trip_count():
-    network = {"uplink": {"80 Mbit/s": 0.5, "8 Mbit/s": 0.5}, "downlink": "800 Mbit/s", "last_mile": ["1 ms", "7 ms", "3 ms"]}
-    [one] = judged(record(network={**network, "region_latency": [["10 ms"]]}))
-    # 8 Mbit/s are 1e6 bytes/s. There and back over two last miles of 7 ms, and 10 ms in between: 2 (2 · 7 + 10) = 48 ms.
-    assert (one.uplink_rate, one.downlink_rate, one.slowest) == (1e6, 1e8, 1e6)
-    assert one.round_trip == pytest.approx(0.048)
-    assert one.uplink == "50 % 80 Mbit/s and 50 % 8 Mbit/s"
-
-
-def test_percentiles_are_of_absolute_errors_and_linear_between_cells():
-    # Errors -20, -10, 0, +10, +40 %: absolute and ascending 0, 10, 10, 20, 40. The 95th percentile stands at place
-    # 0.95 · 4 = 3.8, four fifths of the way from 20 to 40.
-    cells = judged(*(record(str(number), predicted=1 + error) for number, error in enumerate((-0.2, -0.1, 0.0, 0.1, 0.4))))
-    errors = Errors.of(cells, COMMUNICATION)
-    assert (errors.cells, errors.median, errors.high, errors.most) == pytest.approx((5, 0.10, 0.36, 0.40))
-
-
 def test_errors_that_are_not_known_are_left_out():
     # Nothing was counted where links have no counters.
     uncounted = record("b", measurements=[measurement(1.0, sent=[None, None])])
     bytes_sent = next(line for line in summary(judged(record("a"), uncounted)).splitlines() if line.startswith("| bytes"))
     assert bytes_sent == "| bytes sent | 1 | 1.0 % | 1.0 % | 1.0 % | at most 2 % | yes |"
     assert "| bytes sent | 0 | - | - | - | at most 2 % | - |" in summary(judged(uncounted))
-
-
-@pytest.mark.parametrize(
-    ("quantity", "met"),
-    [
-        (Quantity("x", COMMUNICATION.error, median=0.11, high=0.195, most=0.21), True),
-        (Quantity("x", COMMUNICATION.error, median=0.09), False),
-        (Quantity("x", COMMUNICATION.error, high=0.185), False),
-        (Quantity("x", COMMUNICATION.error, most=0.195), False),
-    ],
-)
-def test_a_target_is_met_where_all_its_limits_are(quantity, met):
-    # Errors 0, 10, 20 %: median 10 %, 95th percentile 19 %, at most 20 %.
-    cells = judged(*(record(str(number), predicted=1 + error) for number, error in enumerate((0.0, 0.1, 0.2))))
-    assert Errors.of(cells, quantity).meets(quantity) is met
 
 
 def test_cells_whose_pace_the_processors_set_are_judged_apart():
