@@ -109,7 +109,16 @@ def judge(records: Iterable[Record]) -> tuple[list[Judged], list[tuple[str, str]
 
 
 def _order(one: Judged) -> tuple[Any, ...]:
-    return one.algorithm, one.codec, one.workers, one.slowest, math.isnan(one.round_trip), one.round_trip, one.command
+    return (
+        one.algorithm,
+        one.codec != "none",
+        one.codec,
+        one.workers,
+        one.slowest,
+        math.isnan(one.round_trip),
+        one.round_trip,
+        one.command,
+    )
 
 
 def _judged(record: Record, found: Cell) -> Judged:

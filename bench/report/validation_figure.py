@@ -1,8 +1,7 @@
 """The Emulator's study as a picture: communication predicted against measured, a panel an algorithm; and the errors of all."""
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -24,7 +23,7 @@ def figure(judged: Sequence[Judged]) -> Figure:
 
     Colour = algorithm, marker = round trip, hollow = processors set the pace; bars are the spread of measurements.
     """
-    shown = [one for one in judged if one.cell.measured_communication > 0 and one.cell.predicted_communication > 0]
+    shown = [one for one in judged if one.least > 0 and one.cell.predicted_communication > 0]  # logarithms have no zero
     names = list(dict.fromkeys(one.name for one in shown))
     trips = sorted({one.round_trip for one in shown if not math.isnan(one.round_trip)})
     markers = {trip: _MARKERS[number % len(_MARKERS)] for number, trip in enumerate(trips)}
@@ -45,7 +44,7 @@ def figure(judged: Sequence[Judged]) -> Figure:
         if column == 0:
             panel.set_ylabel("predicted (s)", fontsize=8)
     if first is not None:
-        seconds = [edge for one in shown for edge in (one.least, one.most, one.cell.predicted_communication) if edge > 0]
+        seconds = [edge for one in shown for edge in (one.least, one.most, one.cell.predicted_communication)]
         ends = min(seconds) / 1.5, max(seconds) * 1.5
         first.set(xlim=ends, ylim=ends)
     _errors(picture.add_subplot(grid[:, columns]), shown, names, markers)
@@ -54,7 +53,7 @@ def figure(judged: Sequence[Judged]) -> Figure:
     return picture
 
 
-def _compare(panel: Axes, shown: Sequence[Judged], markers: dict[float, str]) -> None:
+def _compare(panel: Axes, shown: Sequence[Judged], markers: Mapping[float, str]) -> None:
     """One algorithm's cells on logarithmic axes."""
     line = [1e-6, 1e6]
     panel.fill_between(
@@ -63,60 +62,64 @@ def _compare(panel: Axes, shown: Sequence[Judged], markers: dict[float, str]) ->
     panel.plot(line, line, color="black", linewidth=0.8)
     for one in shown:
         middle = one.cell.measured_communication
-        panel.errorbar(
-            middle,
-            one.cell.predicted_communication,
-            xerr=[[middle - one.least], [one.most - middle]],
-            **_style(one, markers),
-        )
+        _point(panel, one, (middle, one.cell.predicted_communication), (middle - one.least, one.most - middle), markers)
     panel.set(xscale="log", yscale="log")
     panel.grid(alpha=0.25)
 
 
-def _errors(panel: Axes, shown: Sequence[Judged], names: Sequence[str], markers: dict[float, str]) -> None:
-    """Every cell's error, a row an algorithm; within a row from the slowest lines, above, to the fastest."""
+def _errors(panel: Axes, shown: Sequence[Judged], names: Sequence[str], markers: Mapping[float, str]) -> None:
+    """Every cell's error, a row an algorithm; in a row by rate, the slowest above, then by round trip."""
     panel.axvspan(-100 * _BAND, 100 * _BAND, color="0.85", linewidth=0)
     panel.axvline(0, color="black", linewidth=0.8)
-    rates = sorted({one.slowest for one in shown})
+    lines = sorted({_line(one) for one in shown})
     for one in shown:
-        middle, predicted = one.cell.measured_communication, one.cell.predicted_communication
-        error = 100 * one.cell.communication_error
-        # The longest measurement is the one that the prediction is farthest below.
-        low, high = 100 * (predicted / one.most - 1), 100 * (predicted / one.least - 1) if one.least > 0 else error
-        place = names.index(one.name) + 0.7 * ((rates.index(one.slowest) + 0.5) / len(rates) - 0.5)
-        assert middle > 0
-        panel.errorbar(error, place, xerr=[[error - low], [high - error]], **_style(one, markers))
+        predicted, error = one.cell.predicted_communication, 100 * one.cell.communication_error
+        # Of the longest measurement the prediction is the smallest share.
+        low, high = 100 * (predicted / one.most - 1), 100 * (predicted / one.least - 1)
+        place = names.index(one.name) + 0.8 * ((lines.index(_line(one)) + 0.5) / len(lines) - 0.5)
+        _point(panel, one, (error, place), (error - low, high - error), markers)
     farthest = max([abs(one.cell.communication_error) for one in shown], default=0.0)
     edge = 100 * max(_LEAST_SHOWN, 1.1 * farthest)
-    panel.set(xlim=(-edge, edge), ylim=(len(names) - 0.5, -0.5), xlabel="error (%)")
+    panel.set(xlim=(-edge, edge), ylim=(len(names) - 0.5, -0.5))
+    panel.set_xlabel("error (%)", fontsize=8)
     panel.set_yticks(range(len(names)), names)
     panel.tick_params(labelsize=8)
-    panel.xaxis.label.set_fontsize(8)
     panel.set_title("error, slower lines above", fontsize=9)
     panel.grid(axis="x", alpha=0.25)
     for between in range(1, len(names)):
         panel.axhline(between - 0.5, color="0.6", linewidth=0.5)
 
 
-def _style(one: Judged, markers: dict[float, str]) -> dict[str, Any]:
+def _line(one: Judged) -> tuple[float, float]:
+    """What cells of an algorithm are ordered by: the rate and the round trip; what is not known comes last."""
+    return one.slowest, math.inf if math.isnan(one.round_trip) else one.round_trip
+
+
+def _point(
+    panel: Axes, one: Judged, place: tuple[float, float], spread: tuple[float, float], markers: Mapping[float, str]
+) -> None:
+    """A cell's marker, with the spread of its measurements to the left and to the right."""
     own = colour(places([one.algorithm])[one.algorithm])
-    return {
-        "marker": markers.get(one.round_trip, "."),
-        "markersize": 4.5,
-        "color": own,
-        "markerfacecolor": "white" if one.cell.saturated else own,
-        "elinewidth": 0.8,
-        "linestyle": "none",
-    }
+    panel.errorbar(
+        *place,
+        xerr=[[spread[0]], [spread[1]]],
+        marker=markers.get(one.round_trip, "."),
+        markersize=4.5,
+        color=own,
+        markerfacecolor="white" if one.cell.saturated else own,
+        elinewidth=0.8,
+        linestyle="none",
+    )
 
 
-def _legend(markers: dict[float, str]) -> list[Line2D]:
+def _legend(markers: Mapping[float, str]) -> list[Line2D]:
     """What does not depend on the algorithm, in grey."""
-    grey: dict[str, Any] = {"color": "0.3", "linestyle": "none", "markersize": 5.0}
+    shapes = [(f"round trip {seconds_text(trip)}", marker, "0.3") for trip, marker in markers.items()]
+    shapes.append(("processors set the pace", "o", "white"))
     lines = [
-        Line2D([], [], marker=marker, label=f"round trip {seconds_text(trip)}", **grey) for trip, marker in markers.items()
+        Line2D([], [], label=label, marker=marker, markerfacecolor=face, color="0.3", linestyle="none", markersize=5.0)
+        for label, marker, face in shapes
     ]
-    lines.append(Line2D([], [], marker="o", markerfacecolor="white", label="processors set the pace", **grey))
     lines.append(Line2D([], [], color="black", linewidth=0.8, label="ideal"))
     lines.append(Line2D([], [], color="0.85", linewidth=6, label="within ±10 %"))
     return lines
