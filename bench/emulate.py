@@ -65,7 +65,8 @@ def main() -> int:
         print(HELP)
         return 0
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach `tell` instead of being printed by Hydra
-    sys.argv.append("+emulate=default")
+    settings = [place for place, word in enumerate(sys.argv) if place and "=" in word and not word.startswith("-")]
+    sys.argv.insert(settings[0] if settings else len(sys.argv), "+emulate=default")  # beside others: options may be anywhere
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     try:
