@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from bench.emulator.membership import Answers, Break, Membership
 from bench.emulator.node import Post
 from bench.emulator.nodes import Child, Nodes
 from bench.emulator.payloads import check
+from bench.emulator.probed import Probed
 from bench.errors import EmulationError, SkipError
 from bench.recovery import FromPeers
 from bench.setup import Setup
@@ -71,8 +73,7 @@ class Emulation:
             for node in [*sorted(self._membership.members), *self._servers]:
                 self._begin(node)
             self._nodes.everybody("met")
-            host_seconds = self._probed()
-            self._launcher.send({"ready": True, "host_seconds": host_seconds})
+            self._launcher.send({"ready": asdict(self._probed())})
             self._launcher.receive()
             if self._fabric is not None and self._lines is not None:
                 self._fabric.shape(self._lines)
@@ -107,17 +108,19 @@ class Emulation:
         )
         self._nodes.begin(post)
 
-    def _probed(self) -> float:
-        """The hosts' seconds for a message, if they are asked for and there are all-reduces: beyond a delay that is known.
+    def _probed(self) -> Probed:
+        """What is not the links, if it is asked for and there are all-reduces; of messages beyond a delay that is known.
 
         Without a delay all ranks would be busy all the time, and keep each other from this machine's processors.
         """
         probes = self._fabric is not None and self._probes and self._setup.algorithm.lockstep != "none"
         self._nodes.tell({"probe": probes})
         if not probes:
-            return 0.0
-        seconds = max(float(message["message_seconds"]) for message in self._nodes.everybody("message_seconds"))
-        return max(0.0, seconds - _PROBED)
+            return Probed()
+        told = self._nodes.everybody("message_seconds")
+        seconds = max(message["message_seconds"] for message in told)
+        bandwidths = [message["codec_bandwidth"] for message in told]
+        return Probed(max(0.0, seconds - _PROBED), None if None in bandwidths else min(bandwidths))
 
     def _conduct(self, start: float) -> None:
         """Until every node that is there is through: kill and begin workers as churn says, and settle who meets."""

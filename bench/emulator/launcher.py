@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bench.emulator.channel import Channel
 from bench.emulator.isolation import isolated
+from bench.emulator.probed import Probed
 from bench.errors import EmulationError, SkipError
 
 Hear = Callable[[Mapping[str, Any]], None]
@@ -30,12 +31,12 @@ class Launcher:
         self._hub = Channel(here)
 
     def emulate(
-        self, message: Mapping[str, Any], predict: Callable[[float], None], hear: Hear = lambda message: None
+        self, message: Mapping[str, Any], predict: Callable[[Probed], None], hear: Hear = lambda message: None
     ) -> tuple[dict[str, Any], list[Tensor]]:
         """What was measured, and the parameters of each worker that reported, (1, P).
 
-        `predict(host_seconds)` is called when all nodes are there and links are not shaped yet, with the seconds of a message
-        between two of them; `hear` with all that the hub says on the way. Raises EmulationError or SkipError.
+        `predict` is called when all nodes are there and links are not shaped yet, with what was probed of them if it was asked
+        for; `hear` with all that the hub says on the way. Raises EmulationError or SkipError.
         """
         self._hub.send(message)
         while True:
@@ -48,8 +49,8 @@ class Launcher:
                     raise SkipError(text)
                 case {"error": text, "trace": trace}:
                     raise EmulationError(text, trace)
-                case {"ready": _, "host_seconds": seconds}:
-                    predict(seconds)
+                case {"ready": probed}:
+                    predict(Probed(**probed))
                     self._hub.send({"go": True})
                 case {"measured": measured}:
                     return measured, tensors

@@ -21,6 +21,7 @@ from bench.emulator.mesh import Mesh, PeerLost
 from bench.emulator.own import Worker
 from bench.emulator.pacer import Pacer
 from bench.emulator.payloads import Payloads
+from bench.emulator.probed import codec_bandwidth
 from bench.emulator.rank import Past, Rank
 from bench.emulator.server import Server
 from bench.emulator.throttle import Throttle
@@ -96,7 +97,8 @@ def _worker(post: Post, mesh: Mesh, main: Channel, breaks: Channel, news: Channe
         main.send({"met": rank})
         message, _ = main.receive()
         if message["probe"]:
-            main.send({"message_seconds": host_seconds(wires.group, repeats=_PROBES)})
+            seconds = host_seconds(wires.group, repeats=_PROBES)
+            main.send({"message_seconds": seconds, "codec_bandwidth": codec_bandwidth(setup)})
         main.receive()
         # Connections that were made on unshaped links know nothing of the shaped ones.
         generation = 1

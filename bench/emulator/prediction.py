@@ -1,6 +1,5 @@
 """What the Simulator says of an emulation: the same program with payloads of the model that is really trained."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.devices import step_seconds
+from bench.emulator.probed import Probed
 from bench.errors import ConfError
 from bench.network import Transport
 from bench.pipelines import PipelineSimulator
@@ -29,7 +29,8 @@ class Prediction:
     sent: list[float]  # (W,) with headers
     received: list[float]  # (W,)
     step_seconds: list[float]  # (W,)
-    host_seconds: float  # of a message between two ranks of this machine, which was measured
+    host_seconds: float  # as bench.emulator.probed.Probed has them
+    codec_bandwidth: float | None
 
     def record(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -59,13 +60,16 @@ def paced(conf: Conf, step: str) -> Floats:
     return seconds * (fastest / seconds.min())
 
 
-def predict(setup: Setup, step: Floats, host_seconds: float) -> Prediction:
-    """The Simulator's answer for steps of so many seconds, (W,), where hosts take `host_seconds` for a message."""
+def predict(setup: Setup, step: Floats, probed: Probed) -> Prediction:
+    """The Simulator's answer for steps of so many seconds, (W,), on hosts of which that was `probed`."""
     scenario = setup.scenario
-    transport: Transport = replace(scenario.paths.transport, message=host_seconds)
+    transport: Transport = replace(scenario.paths.transport, message=probed.host_seconds)
     if transport.packet_bytes is None:  # frames have headers, whatever the scenario says
         transport = replace(transport, packet_bytes=1514.0, payload_bytes=1448.0)
-    scenario = replace(scenario, paths=replace(scenario.paths, transport=transport))
+    fleet = scenario.fleet
+    if probed.codec_bandwidth is not None:
+        fleet = replace(fleet, kinds=tuple(replace(kind, memory_bandwidth=probed.codec_bandwidth) for kind in fleet.kinds))
+    scenario = replace(scenario, paths=replace(scenario.paths, transport=transport), fleet=fleet)
     shadow = setup.shadow()
     kind = SIMULATORS[setup.algorithm.lockstep]
     assert not issubclass(kind, PipelineSimulator), "a model in stages is not emulated"
@@ -86,10 +90,6 @@ def predict(setup: Setup, step: Floats, host_seconds: float) -> Prediction:
         sent=timeline.sent.tolist(),
         received=timeline.received.tolist(),
         step_seconds=step.tolist(),
-        host_seconds=host_seconds,
+        host_seconds=probed.host_seconds,
+        codec_bandwidth=probed.codec_bandwidth,
     )
-
-
-def prediction_of(record: Mapping[str, Any]) -> Prediction:
-    """The prediction that was recorded so."""
-    return Prediction(**{**record, "spans": [Span(**span) for span in record["spans"]]})

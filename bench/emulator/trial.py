@@ -12,6 +12,7 @@ from bench.emulator.launcher import Launcher
 from bench.emulator.lines import Lines
 from bench.emulator.payloads import check
 from bench.emulator.prediction import emulated, paced, predict
+from bench.emulator.probed import Probed
 from bench.emulator.record import SCHEMA, Record, read_record, record_key, record_path, write_record
 from bench.emulator.seen import measured
 from bench.errors import ConfError, EmulationError, RecordError, SkipError
@@ -94,9 +95,9 @@ class Trial:
         if not shaped and self._setup.algorithm.lockstep == "none":
             raise SkipError("messages of workers that do not move in step cannot be throttled: they need shaped links")
 
-        def predicted(host_seconds: float) -> None:
+        def predicted(probed: Probed) -> None:
             if record["prediction"] is None:
-                record["prediction"] = predict(self._setup, self._step, host_seconds).record()
+                record["prediction"] = predict(self._setup, self._step, probed).record()
                 write_record(self._conf["results"], record)
 
         while len(done) < repeats:
@@ -109,8 +110,8 @@ class Trial:
             one["parameters_differ"] = difference(self._setup, effort, raw, params)
             if self._asked["step"] == "measured":
                 paced = self._step * (raw_step_seconds(raw) / self._step.min())
-                host = record["prediction"]["host_seconds"]
-                one["predicted_after"] = predict(self._setup, paced, host).seconds
+                probed = Probed(record["prediction"]["host_seconds"], record["prediction"]["codec_bandwidth"])
+                one["predicted_after"] = predict(self._setup, paced, probed).seconds
             done.append(one)
             write_record(self._conf["results"], record)
 
