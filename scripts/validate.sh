@@ -13,31 +13,34 @@ lines() {
     links=("network.uplink=$1" "network.downlink=$1" "${@:2}")
 }
 failed=0
-algorithms=(
+in_step=(
     "algorithm=ddp algorithm.buckets=2 steps=3"
     "algorithm=diloco algorithm.sync_every=2 steps=8"
     "algorithm=streaming_diloco algorithm.sync_every=4 algorithm.fragments=2 algorithm.delay=1 steps=12"
-    "algorithm=diloco codec=int8 algorithm.sync_every=2 steps=8"
     "algorithm=gossip algorithm.sync_every=2 steps=8"
+)
+algorithms=(
+    "${in_step[@]}"
+    "algorithm=diloco codec=int8 algorithm.sync_every=2 steps=8"
     "algorithm=async_local_sgd algorithm.sync_every=2 steps=8"
 )
 delays="network.last_mile=0 ms,5 ms,25 ms" # a quarter of a round trip
 
-# grid WORKERS: all algorithms, speeds and delays
+# grid WORKERS SPEED ALGORITHM...: each algorithm at each delay
 grid() {
-    for algorithm in "${algorithms[@]}"; do
-        for speed in "10 Mbit/s" "100 Mbit/s" "1 Gbit/s"; do
-            case $speed in
-                "10 Mbit/s") lines "$speed" model=nano ;;
-                "100 Mbit/s") lines "$speed" model=small ;;
-                *) lines "$speed" model=small model.width=256 ;;
-            esac
-            cells $algorithm "${links[@]}" "$delays" workers=$1
-        done
+    case $2 in
+        "10 Mbit/s") lines "$2" model=nano ;;
+        "100 Mbit/s") lines "$2" model=small ;;
+        *) lines "$2" model=small model.width=256 ;;
+    esac
+    for algorithm in "${@:3}"; do
+        cells $algorithm "${links[@]}" "$delays" workers=$1
     done
 }
 
-grid 4
+for speed in "10 Mbit/s" "100 Mbit/s" "1 Gbit/s"; do
+    grid 4 "$speed" "${algorithms[@]}"
+done
 for algorithm in "${algorithms[@]}"; do # unequal lines; a slow device
     cells $algorithm model=small workers=4 "network.uplink=[20 Mbit/s,100 Mbit/s,50 Mbit/s,100 Mbit/s]"
     cells $algorithm model=small workers=4 "~devices.mix" "+devices.list=[rtx_3090,rtx_3090,t4,rtx_3090]"
@@ -53,8 +56,12 @@ for algorithm in "algorithm=ddp" "algorithm=diloco algorithm.sync_every=5" "algo
     "algorithm=diloco codec=int8 algorithm.sync_every=5" "algorithm=async_local_sgd algorithm.sync_every=5"; do
     cells $algorithm train=true steps=20 model=nano workers=4 # what the ranks learn
 done
-grid 2
-grid 8
+for speed in "10 Mbit/s" "100 Mbit/s"; do
+    grid 8 "$speed" "${in_step[@]}" # two processors carry no more
+done
+for speed in "10 Mbit/s" "100 Mbit/s" "1 Gbit/s"; do
+    grid 2 "$speed" "${in_step[@]}"
+done
 .venv/bin/python -m bench.report --validation --results results/validation
 .venv/bin/python scripts/readme.py
 exit $failed
