@@ -18,6 +18,8 @@ class Cell:
 
     predicted_communication: float  # seconds of all operations together,
     measured_communication: float  # of as many as were predicted: where nobody waits for others, how many there are varies
+    least_communication: float  # of the measurements
+    most_communication: float
     predicted_seconds: float  # of the whole run
     measured_seconds: float
     charged_bytes: float  # that a worker sent, mean, with headers
@@ -71,6 +73,7 @@ def cell(record: Record) -> Cell | None:
         return None
     spans = prediction["spans"]
     words = tuple(_word(word, spans, measurements) for word in dict.fromkeys(span["word"] for span in spans))
+    sums = [_communication(words, measurement["seen"]) for measurement in measurements]
     after = [one["predicted_after"] for one in measurements if one.get("predicted_after") is not None]
 
     def middle(field: str) -> float:
@@ -78,7 +81,9 @@ def cell(record: Record) -> Cell | None:
 
     return Cell(
         predicted_communication=sum(_seconds(span) for span in spans),
-        measured_communication=sum(word.predicted_count * word.measured for word in words),
+        measured_communication=median(sums),
+        least_communication=min(sums),
+        most_communication=max(sums),
         predicted_seconds=median(after) if after else prediction["seconds"],
         measured_seconds=middle("seconds"),
         charged_bytes=_mean(prediction["sent"]),
@@ -91,6 +96,11 @@ def cell(record: Record) -> Cell | None:
         measurements=len(measurements),
         words=words,
     )
+
+
+def _communication(words: tuple[Word, ...], seen: list[Mapping[str, Any]]) -> float:
+    """Seconds of as many operations as were predicted, at the mean of those that one measurement saw of each kind."""
+    return sum(word.predicted_count * _mean([_seconds(one) for one in seen if one["word"] == word.word]) for word in words)
 
 
 def _word(word: str, spans: list[Mapping[str, Any]], measurements: list[Mapping[str, Any]]) -> Word:

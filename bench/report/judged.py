@@ -124,7 +124,6 @@ def _order(one: Judged) -> tuple[Any, ...]:
 def _judged(record: Record, found: Cell) -> Judged:
     names, settings = record["names"], record["settings"]
     network = settings["network"]
-    sums = [sum(one["over"] - one["began"] for one in measurement["seen"]) for measurement in record["measurements"]]
     return Judged(
         key=record["key"],
         command=record["command"],
@@ -139,8 +138,8 @@ def _judged(record: Record, found: Cell) -> Judged:
         downlink_rate=min(parse(_values(network["downlink"]), RATE)),
         round_trip=_round_trip(network),
         special=_special(names, settings),
-        least=min(sums),
-        most=max(sums),
+        least=found.least_communication,
+        most=found.most_communication,
         cell=found,
     )
 
