@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sets up, then checks predictions against real ranks behind shaped links: what results/validation/ and the README show.
-# Cells on record are found, not measured. It needs namespaces (README, "Real ranks behind real links") and a machine with
+# Cells on record are found, not measured; all of them take about an hour. It needs namespaces (README, "Real ranks behind real links") and a machine with
 # nothing else to do.
 . "$(dirname "${BASH_SOURCE[0]}")/setup.sh" joblib
 
