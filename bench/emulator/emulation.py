@@ -15,12 +15,12 @@ from torch import Tensor
 from bench.emulator.channel import Channel
 from bench.emulator.fabric import Fabric
 from bench.emulator.journal import Journal, Over
+from bench.emulator.limits import check
 from bench.emulator.lines import Lines
 from bench.emulator.machine import Load
 from bench.emulator.membership import Answers, Break, Membership
 from bench.emulator.node import Post
 from bench.emulator.nodes import Child, Nodes
-from bench.emulator.payloads import check
 from bench.emulator.probed import Probed
 from bench.errors import EmulationError, SkipError
 from bench.recovery import FromPeers

@@ -6,15 +6,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.adversary import FreeRiderStale
 from bench.algorithm import AllGather, AllReduce, Exchange, ReduceScatter
 from bench.codec import Codec, NoCodec
 from bench.delivery import aggregate_draw, reduction_draw
 from bench.emulator.communicator import Communicator
-from bench.errors import SkipError
 from bench.lockstep import Shared
 from bench.model import GPT
-from bench.network.collectives import Auto, Butterfly, GlooRing
+from bench.network.collectives import Butterfly
 from bench.network.collectives.butterfly import shares_of
 from bench.replicas import Layout, Part
 from bench.setup import Setup
@@ -187,42 +185,6 @@ class Payloads:
 
     def _attacks(self, step: int) -> bool:
         return self._bad and step >= self._adversary.start
-
-
-def check(setup: Setup) -> None:
-    """Raises SkipError for a codec, a rule or an attack that ranks cannot do each by itself."""
-    codec, linear = setup.codec, setup.aggregator.linear
-    if setup.adversary.fraction and setup.adversary.sees_others:
-        raise SkipError("this adversary looks at what others send before it sends, which emulated ranks cannot")
-    if setup.algorithm.lockstep == "none":
-        _check_apart(setup)
-        return
-    if codec.rounds > 1:
-        raise SkipError(
-            "this codec needs a mean of all before its last payload, which emulated ranks do not compute in between"
-        )
-    if not linear and setup.aggregator.traffic != "all_gather":
-        raise SkipError("emulated ranks apply this rule to whole payloads: it needs aggregator.traffic=all_gather")
-    if codec.traffic == "sharded" and setup.feedback.on:
-        raise SkipError(
-            "emulated ranks remember what they owe of whole payloads: with feedback, codec.traffic must be all_gather"
-        )
-    collective = setup.scenario.collective
-    gloo = isinstance(collective, GlooRing) or (isinstance(collective, Auto) and collective.backend == "gloo")
-    if not gloo and not isinstance(collective, Butterfly):
-        raise SkipError("emulated ranks reduce by gloo's ring or a butterfly: collective=gloo or collective=butterfly")
-    if setup.algorithm.needs_everybody and setup.corpus is not None:
-        raise SkipError("an emulated rank computes with all parameters, and here holds a share: emulated with train=false only")
-    if setup.algorithm.lockstep == "stages":
-        raise SkipError("emulated ranks hold whole models; an algorithm in stages is not emulated")
-
-
-def _check_apart(setup: Setup) -> None:
-    """The same where payloads travel one by one."""
-    if not setup.aggregator.linear:
-        raise SkipError("a server takes payloads in one by one, and this aggregator compares several")
-    if isinstance(setup.adversary, FreeRiderStale):
-        raise SkipError("this free rider sends again what any server took in last, which no emulated worker sees")
 
 
 def _encode(codec: Codec, row: Tensor, draw: int) -> Encoded:

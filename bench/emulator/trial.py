@@ -9,8 +9,8 @@ from typing import Any
 from bench.emulator.agreement import difference
 from bench.emulator.isolation import why_not
 from bench.emulator.launcher import Launcher
+from bench.emulator.limits import check
 from bench.emulator.lines import Lines
-from bench.emulator.payloads import check
 from bench.emulator.prediction import emulated, paced, predict
 from bench.emulator.probed import Probed
 from bench.emulator.record import SCHEMA, Record, read_record, record_key, record_path, write_record
