@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from math import ceil
 from queue import SimpleQueue
 from threading import Lock, Thread
@@ -99,7 +100,7 @@ class Apart:
             if "returned" in message:
                 self.mesh.forget(message["returned"])
                 Thread(target=self._expect, args=(message["returned"],), daemon=True).start()
-            heard(message)
+            self._guard(partial(heard, message))
 
     def report(self) -> Mapping[str, Any]:
         """What it saw of what it sent and got."""

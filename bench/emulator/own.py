@@ -83,8 +83,10 @@ class Worker:
         if "sources" in message:
             self._sources.put(message["sources"])
         if "lost" in message:
-            for number in [number for number in self._missing if self._apart.trips[number].other == message["lost"]]:
-                self._end_average(number)
+            # An average that is not under way yet finds out by itself that its peer is away.
+            trips = [self._apart.trips.get(number) for number in list(self._missing)]
+            for trip in [trip for trip in trips if trip is not None and trip.other == message["lost"]]:
+                self._end_average(trip.index)
 
     def start(self, node: int, operation: Lasting, number: int) -> None:
         """Begin `operation` with everything as it is now."""
@@ -175,10 +177,12 @@ class Worker:
     def _averaged(self, message: Message) -> None:
         """One of the two messages of an average is there."""
         number = message.tag[1]
-        if number not in self._missing:
-            return  # the hub said that the peer was lost
-        self._missing[number] -= 1
-        if not self._missing[number]:
+        with self._apart.journal.moment():
+            if number not in self._missing:
+                return  # the hub said that the peer was lost
+            self._missing[number] -= 1
+            over = not self._missing[number]
+        if over:
             self._end_average(number)
 
     def _end_average(self, number: int) -> None:
