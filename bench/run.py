@@ -5,8 +5,9 @@ import platform
 from collections.abc import Callable
 from typing import Any
 
-import numpy
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from bench import __version__
 from bench.data import Corpus
@@ -84,13 +85,16 @@ class Run(Setup):
         }
         return row | self._learning(timeline) if self.corpus else row
 
-    def simulate(self) -> tuple[Timeline, float]:
-        """The timeline, and the tokens a second of the same devices if nothing ever held them up."""
+    def simulate(self, step_seconds: NDArray[np.float64] | None = None) -> tuple[Timeline, float]:
+        """The timeline, and the tokens a second of the same devices if nothing ever held them up.
+
+        `step_seconds`, (W,), stand in for those of the devices where they are given.
+        """
         keep_freed_memory()
         shadow = self.shadow()
         simulator = SIMULATORS[self.algorithm.lockstep](
             self.scenario,
-            self.workload(shadow),
+            self.workload(shadow, step_seconds),
             self.codec,
             self.max_virtual,
             rule=self.aggregator,
@@ -179,7 +183,7 @@ def versions() -> dict[str, str]:
         "farbench": __version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "numpy": numpy.__version__,
+        "numpy": np.__version__,
     }
 
 

@@ -7,7 +7,10 @@ from typing import Any
 
 from bench.record.row import SCHEMA
 
-PATHS_AND_PLACES = ("results", "device", "threads", "progress", "json", "sweep", "matrix", "target_loss", "emulate")
+PATHS_AND_PLACES = (
+    *("results", "device", "threads", "progress", "json", "trace", "sinks"),
+    *("sweep", "matrix", "target_loss", "emulate", "attribute"),
+)
 """Settings that say where and how to run and how to tell of it; they change no result and no key."""
 
 UNREAD = ("sustained", "peak_fp8", "die_mm2", "io", "datacentre")

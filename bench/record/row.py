@@ -65,6 +65,9 @@ TEXTS = (
 MAPPINGS = ("ledger", "curve", "versions", "conf")
 """Columns that hold a text or a mapping; all others hold a number, or nothing where it is unknown."""
 
+CLOCKED = ("workers", "seed", "steps", "tokens", "virtual_seconds", "tokens_per_second", "system_efficiency", "peak_flops")
+"""Columns of numbers that every row that is done knows."""
+
 
 def blank_row() -> Row:
     """A row of which nothing is known yet."""

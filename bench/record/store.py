@@ -101,7 +101,7 @@ class Store:
 def read_row(path: Path) -> Row:
     """The row in a file. Raises RecordError, naming the file, if it is not a whole row of this schema."""
     try:
-        row = json.loads(path.read_text())
+        row = json.loads(path.read_text(), parse_constant=_no_number)
     except (OSError, ValueError) as error:
         raise RecordError(f"{path} is not a readable row: {error}") from error
     if not isinstance(row, dict) or row.get("schema") != SCHEMA:
@@ -118,6 +118,11 @@ def read_row(path: Path) -> Row:
         raise RecordError(f"{path} is not a row of ours: its curve has no equal lists of steps, virtual_seconds and loss")
     row["curve"] = {name: [_nan_for_null(value) for value in values] for name, values in row["curve"].items()}
     return {name: _nan_for_null(value) for name, value in row.items()}
+
+
+def _no_number(text: str) -> None:
+    """JSON has no NaN and no infinities: a file that has one is not ours."""
+    raise ValueError(f"it contains {text}")
 
 
 def _kind(column: str) -> Any:

@@ -10,6 +10,8 @@ import pandas as pd
 
 from bench.errors import RecordError
 from bench.record import Row
+from bench.record.learning import Learning, crossing, statistical_efficiency
+from bench.record.row import CLOCKED
 from bench.record.store import read_row
 
 CLUSTER = {"scenario": "h100_cluster", "algorithm": "ddp", "codec": "none", "aggregator": "mean", "adversary": "none"}
@@ -23,13 +25,19 @@ ITS_OWN = (
 
 
 def load(paths: Iterable[Path]) -> tuple[list[Row], list[str]]:
-    """The rows in `paths`, and a line for each that cannot be read; those are left out."""
+    """The rows in `paths`, and a line for each that cannot be read or is done and has no figures; those are left out."""
     rows, broken = [], []
     for path in paths:
         try:
-            rows.append(read_row(path))
+            row = read_row(path)
         except RecordError as error:
             broken.append(str(error))
+            continue
+        unknown = [name for name in CLOCKED if row["status"] == "done" and not math.isfinite(row[name])]
+        if unknown:
+            broken.append(f"{path} is done and does not know its {', '.join(unknown)}")
+        else:
+            rows.append(row)
     return rows, broken
 
 
@@ -42,10 +50,12 @@ def compared(rows: Sequence[Row], elsewhere: Sequence[Row] = (), target: float |
     target_seconds: virtual seconds until a row first reaches it, linear between evaluations.
     versus_cluster: target_seconds over those of the cluster with the same total peak FLOP/s, which takes the cluster's own
     seconds times its peak over this row's peak; the cluster is one of `rows` or of `elsewhere`. NaN where unknown.
+    statistical_efficiency: the tokens that the cluster needs to a loss that both reach, over those of the row.
+    efficiency: system_efficiency times statistical_efficiency; slowdown: 1 / efficiency.
     """
     frame = pd.DataFrame(rows)
     frame["settings"] = _settings([row["command"] for row in rows])
-    frame["best_loss"] = [best_loss(row) for row in rows]
+    frame["best_loss"] = [Learning.of(row).best for row in rows]
     done = frame[frame["status"] == "done"]
     reached = frame["workload"].map(done.groupby("workload")["best_loss"].max()).astype(float)
     frame["target_loss"] = reached if target is None else reached.where(reached.isna(), target)
@@ -53,15 +63,10 @@ def compared(rows: Sequence[Row], elsewhere: Sequence[Row] = (), target: float |
     clusters = [row for row in (*rows, *elsewhere) if is_cluster(row)]
     targets = frame["target_loss"]
     frame["versus_cluster"] = [_versus(row, target, clusters) for row, target in zip(rows, targets, strict=True)]
+    frame["statistical_efficiency"] = [_statistical_efficiency(row, clusters) for row in rows]
+    frame["efficiency"] = frame["system_efficiency"].astype(float) * frame["statistical_efficiency"]
+    frame["slowdown"] = 1 / frame["efficiency"]
     return frame
-
-
-def best_loss(row: Row) -> float:
-    """The lowest held-out loss after the first step; NaN of a run that does not end below where it began: it learnt nothing."""
-    before, *after = row["curve"]["loss"] or [math.nan]
-    if not (after and after[-1] < before):
-        return math.nan
-    return min(filter(math.isfinite, after))
 
 
 def is_cluster(row: Row) -> bool:
@@ -82,20 +87,24 @@ def _settings(commands: Sequence[str]) -> list[str]:
 
 def seconds_to(row: Row, target: float) -> float:
     """Virtual seconds until the row's held-out loss first is `target` or lower; NaN if it never is."""
-    before = None
-    for seconds, loss in zip(row["curve"]["virtual_seconds"], row["curve"]["loss"], strict=True):
-        if loss <= target:
-            if before is None:
-                return float(seconds)
-            share = (before[1] - target) / (before[1] - loss)
-            return float(before[0] + share * (seconds - before[0]))
-        before = seconds, loss
+    return crossing(row["curve"]["virtual_seconds"], row["curve"]["loss"], target)
+
+
+def _statistical_efficiency(row: Row, clusters: Sequence[Row]) -> float:
+    for cluster in clusters:
+        if _same_task(cluster, row):
+            return statistical_efficiency(Learning.of(row), Learning.of(cluster))
     return math.nan
+
+
+def _same_task(one: Row, other: Row) -> bool:
+    """Whether two rows learn the same, from the same initial parameters, with as many workers."""
+    return all(one[name] == other[name] for name in ("workload", "seed", "workers"))
 
 
 def _versus(row: Row, target: float, clusters: Sequence[Row]) -> float:
     for cluster in clusters:
-        if all(cluster[name] == row[name] for name in ("workload", "seed", "workers")):
+        if _same_task(cluster, row):
             seconds = seconds_to(cluster, target)
             if seconds > 0:  # at 0 the target was reached before the first step: nothing to compare
                 return seconds_to(row, target) / (seconds * cluster["peak_flops"] / row["peak_flops"])

@@ -251,3 +251,11 @@ def test_a_claim_that_cannot_be_made_is_an_error(tmp_path):
     (tmp_path / ".locks").write_text("in the way")
     with pytest.raises(RecordError, match="cannot lock x in "), store.claim("x"):
         pass
+
+
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
+def test_a_row_that_contains_a_number_that_json_does_not_have_is_named(tmp_path, constant):
+    path = Store(tmp_path).write(row(tokens=10))
+    path.write_text(path.read_text().replace('"tokens": 10', f'"tokens": {constant}'))
+    with pytest.raises(RecordError, match=rf"{path} is not a readable row: it contains {constant}"):
+        read_row(path)

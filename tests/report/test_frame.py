@@ -6,6 +6,7 @@ import math
 import pytest
 
 from bench.record import Store, blank_row
+from bench.record.row import CLOCKED
 from bench.report.frame import compared, load, seconds_to
 
 
@@ -13,6 +14,7 @@ def row(seconds=(), loss=(), **changes) -> dict:
     """A finished row with every column and the given curve."""
     return (
         blank_row()
+        | dict.fromkeys(CLOCKED, 1.0)
         | {"key": "0", "status": "done", "reason": "", "command": "python -m bench"}
         | {"scenario": "volunteer_home", "algorithm": "diloco", "codec": "none", "aggregator": "mean", "adversary": "none"}
         | {"model": "nano", "timed_as": "gpt_350m"}
@@ -179,3 +181,32 @@ def test_a_row_that_cannot_be_read_is_named_and_left_out(tmp_path):
     rows, broken = load(paths)
     assert [found["key"] for found in rows] == ["a"]
     assert [str(path) in line for path, line in zip(paths[1:], broken, strict=True)] == [True, True]
+
+
+def test_a_row_that_is_done_and_does_not_know_how_long_it_took_is_named_and_left_out(tmp_path):
+    path = Store(tmp_path).write(row(virtual_seconds=math.nan))
+    rows, [line] = load([path])
+    assert not rows
+    assert line == f"{path} is done and does not know its virtual_seconds"
+
+
+def test_statistical_efficiency_is_the_tokens_of_the_cluster_over_those_of_the_row_at_a_loss_that_both_reach():
+    # The cluster passes 4, where the row ends, half of the way from step 1 to step 2: 1.5 of 2 steps, 15 of 20 tokens.
+    # The row took all of its 60 tokens.
+    rows = [cluster([0, 1, 2], [6.0, 5.0, 3.0], steps=2, tokens=20), row([0, 5], [6.0, 4.0], steps=1, tokens=60)]
+    frame = compared([one | {"system_efficiency": 0.5} for one in rows])
+    assert list(frame["statistical_efficiency"]) == pytest.approx([1.0, 0.25])
+    assert list(frame["efficiency"]) == pytest.approx([0.5, 0.125])
+    assert list(frame["slowdown"]) == pytest.approx([2.0, 8.0])
+
+
+def test_a_row_that_learns_more_than_the_cluster_is_measured_where_the_cluster_ends():
+    # The cluster ends at 4 after 20 tokens; the row passes 4 half of the way from 5 to 3: 7.5 of 10 tokens.
+    rows = [cluster([0, 1], [6.0, 4.0], steps=1, tokens=20), row([0, 5, 9], [6.0, 5.0, 3.0], steps=2, tokens=10)]
+    assert compared(rows)["statistical_efficiency"][1] == pytest.approx(20 / 7.5)
+
+
+@pytest.mark.parametrize("loss", [[6.0, 6.5], [], [6.0, math.nan]])
+def test_a_row_that_learnt_nothing_has_no_statistical_efficiency(loss):
+    rows = [cluster([0, 1], [6.0, 4.0], tokens=20), row(list(range(len(loss))), loss, tokens=10)]
+    assert math.isnan(compared(rows)["slowdown"][1])

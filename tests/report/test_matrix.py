@@ -7,6 +7,7 @@ import pytest
 
 from bench.errors import RecordError
 from bench.record import PATHS_AND_PLACES, Store, blank_row
+from bench.record.row import CLOCKED
 from bench.report.matrix import Matrix, cells, flat, label, leading, markdown, write_matrix
 
 MATRIX = Matrix(rows="adversary", columns="aggregator")
@@ -18,7 +19,15 @@ def row(adversary, aggregator, seed, loss=None, status="done", **changes):
     value = {} if loss is None else {"final_loss": loss}
     conf = {"adversary": {"_target_": "a.B", "fraction": 0.2, "z": None}, "aggregator": {"_target_": "c.D"}, "steps": 7}
     names = {"adversary": adversary, "aggregator": aggregator, "seed": seed, "status": status, "algorithm": "ddp"}
-    return blank_row() | names | {"key": f"{adversary}{aggregator}{seed}", "command": command, "conf": conf} | value | changes
+    clocked = dict.fromkeys(CLOCKED, 1.0)
+    return (
+        blank_row()
+        | clocked
+        | names
+        | {"key": f"{adversary}{aggregator}{seed}", "command": command, "conf": conf}
+        | value
+        | changes
+    )
 
 
 def three(adversary, aggregator, *losses):

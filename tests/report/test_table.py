@@ -12,6 +12,7 @@ import pytest
 
 from bench.errors import RecordError
 from bench.record import Store, blank_row
+from bench.record.row import CLOCKED
 from bench.report import __main__ as command
 from bench.report import six_lines
 from bench.report.figure import loss_over_time, write_figures
@@ -27,6 +28,7 @@ def row(**changes) -> dict:
     """A finished and trained row with every column."""
     return (
         blank_row()
+        | dict.fromkeys(CLOCKED, 1.0)
         | {"key": "a", "status": "done", "reason": "", "command": "python -m bench"}
         | {"scenario": "volunteer_home", "algorithm": "diloco", "codec": "none", "aggregator": "mean", "adversary": "none"}
         | {"model": "nano", "timed_as": "gpt_350m"}
