@@ -18,6 +18,7 @@ from bench.build import build
 from bench.errors import ConfError, RecordError, did_you_mean
 from bench.explain import tell
 from bench.record.row import COLUMNS
+from bench.record.sweeps import Swept
 
 if TYPE_CHECKING:
     from bench.report.matrix import Matrix
@@ -35,16 +36,17 @@ class SweepReport(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         from bench.report.matrix import write_matrix
-        from bench.report.publish import publish
+        from bench.report.publish import publish, tell
 
         folder = Path(config.results)
         with _fatal():
             if rows():
+                name, matrix, target = config.get("sweep") or "last_sweep", _matrix(config), _target(config)
+                of = vars(matrix) if matrix else None
+                Swept(name=name, keys=tuple(rows()), matrix=of, target_loss=target).write(folder)
                 files = [folder / "runs" / f"{key}.json" for key in rows()]
-                name = config.get("sweep") or "last_sweep"
-                matrix = _matrix(config)
                 written = write_matrix(files, folder, name, matrix) if matrix else []
-                publish(files, folder, name, json=config.json is True, target=_target(config))
+                tell(publish(files, folder, name, target=target), json=config.json is True)
                 for path in written if config.json is not True else []:
                     print(f"{path.read_text()}\nwritten: {path}" if path.suffix == ".md" else f"written: {path}")
 

@@ -1,4 +1,4 @@
-"""python -m bench.report [--results DIR]: tables and figures of all rows in a results folder."""
+"""python -m bench.report [--results DIR ...]: tables and figures of all that lies in results folders, and one page of them."""
 
 import argparse
 import re
@@ -6,49 +6,59 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.errors import ConfError, FarbenchError, RecordError
+from bench.errors import ConfError, FarbenchError
+from bench.explain import tell as tell_error
 from bench.record import as_json
-from bench.report import orderings, projections, validation
-from bench.report.publish import publish
+from bench.report import folder as results
+from bench.report.publish import publish, tell
+
+MOST_ROWS = 200
+"""That are printed, and have a table of their own, unless it is given a name."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.report", description=__doc__)
-    parser.add_argument("--results", default="results/local", metavar="DIR", help="a results folder (default: %(default)s)")
-    parser.add_argument("--name", default="all", help="the files are called tables/NAME.md and so on (default: %(default)s)")
-    parser.add_argument("--target", type=float, metavar="LOSS", help="the loss to which times are (default: what all reach)")
-    parser.add_argument("--orderings", action="store_true", help="instead: what papers say of losses, beside these rows'")
-    parser.add_argument("--validation", action="store_true", help="instead: emulations, predicted beside measured")
-    parser.add_argument("--projections", action="store_true", help="instead: chips, sites and volunteers as projected")
+    parser.add_argument(
+        *("--results", "-r"),
+        nargs="+",
+        default=["results/local"],
+        metavar="DIR",
+        help="results folders (default: results/local); of several, the page lies in the folder that holds them",
+    )
+    parser.add_argument(
+        "--name", help=f"the table of all rows is tables/NAME.md (default: all, if there are up to {MOST_ROWS})"
+    )
+    parser.add_argument(
+        "--target", type=float, metavar="LOSS", help="the loss to which its times are (default: what all reach)"
+    )
     parser.add_argument("--json", action="store_true", help="the last line is one JSON object with all figures")
     arguments = parser.parse_args()
-    folder = Path(arguments.results)
     try:
-        if not re.fullmatch(r"\w[\w.-]*", arguments.name):
-            raise ConfError(f"--name must be made of letters, digits, '_', '-' and '.', got '{arguments.name}'")
-        if arguments.validation or arguments.projections:
-            written, broken = (validation if arguments.validation else projections).write(folder)
-            for line in broken:
-                print(f"left out: {line}", file=sys.stderr)
-            _tell(written, arguments.json)
-            return 0
-        paths = sorted((folder / "runs").glob("*.json"))
-        if not paths:
-            raise RecordError(f"--results must be a folder with rows in runs/, got '{folder}'")
-        if arguments.orderings:
-            _tell(orderings.write(folder), arguments.json)
-            return 0
-        publish(paths, folder, arguments.name, by_name=True, json=arguments.json, target=arguments.target)
-    except FarbenchError as error:
-        print(f"farbench: {error}", file=sys.stderr)
+        _report([Path(folder) for folder in arguments.results], arguments.name, arguments.target, arguments.json)
+    except (FarbenchError, OSError) as error:
+        tell_error(error)
         return 1
     return 0
 
 
-def _tell(written: Sequence[Path], json: bool) -> None:
-    """The table, and where all files are."""
+def _report(folders: Sequence[Path], name: str | None, target: float | None, json: bool) -> None:
+    if name is not None and not re.fullmatch(r"\w[\w.-]*", name):
+        raise ConfError(f"--name must be made of letters, digits, '_', '-' and '.', got '{name}'")
+    written = list[Path]()
+    for folder in folders:
+        paths, broken = results.write(folder)
+        for line in broken:
+            print(f"left out: {line}", file=sys.stderr)
+        written += paths
+        rows = sorted((folder / "runs").glob("*.json"))
+        for path in paths:
+            if path.suffix == ".md" and not rows:  # of rows there are too many to read here
+                print(path.read_text())
+        if rows and (name or len(rows) <= MOST_ROWS):
+            published = publish(rows, folder, name or "all", by_name=True, target=target)
+            tell(published, json=json)
     for path in written:
-        print(f"{path.read_text()}\nwritten: {path}" if path.suffix == ".md" else f"written: {path}")
+        print(f"written: {path}")
     if json:
         print(as_json({"written": [str(path) for path in written]}))
 

@@ -17,7 +17,7 @@ from bench.report import __main__ as command
 from bench.report import six_lines
 from bench.report.figure import loss_over_time, write_figures
 from bench.report.frame import compared
-from bench.report.publish import publish
+from bench.report.publish import publish, tell
 from bench.report.table import cells, notes, write_tables
 from bench.timeline import BUCKETS
 
@@ -135,7 +135,7 @@ def stored(folder, *rows) -> list:
 def test_a_broken_row_is_named_and_left_out(tmp_path, capsys):
     paths = stored(tmp_path, cluster(), row(), unfit())
     paths[1].write_text("{")
-    publish(paths, tmp_path, "x")
+    tell(publish(paths, tmp_path, "x"))
     out, err = capsys.readouterr()
     assert err.startswith(f"left out: {paths[1]} is not a readable row")
     assert len(err.splitlines()) == 1
@@ -147,7 +147,7 @@ def test_a_broken_row_is_named_and_left_out(tmp_path, capsys):
 def test_nothing_but_broken_rows_is_an_error(tmp_path):
     paths = stored(tmp_path, row())
     paths[0].write_text("{")
-    with pytest.raises(RecordError, match=r"no row in '.*' can be read"):
+    with pytest.raises(RecordError, match=r"no row of '.*' can be read: .*a.json is not a readable row"):
         publish(paths, tmp_path, "x")
 
 
@@ -164,7 +164,8 @@ def test_the_command_reports_on_all_rows_of_a_folder(tmp_path, monkeypatch, caps
 def test_the_command_tells_in_one_line_of_a_folder_without_rows(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["report", "--results", str(tmp_path / "nowhere")])
     assert command.main() == 1
-    assert capsys.readouterr().err == f"farbench: --results must be a folder with rows in runs/, got '{tmp_path / 'nowhere'}'\n"
+    rule = "--results must be folders with rows in runs/, or records in emulations/ or projections/"
+    assert capsys.readouterr().err == f"farbench: {rule}, got '{tmp_path / 'nowhere'}'\n"
 
 
 def test_six_lines_say_what_a_finished_row_is_about(tmp_path):
@@ -183,7 +184,7 @@ def test_the_lines_of_an_unfinished_row_say_why(tmp_path):
 def test_the_last_line_of_json_holds_the_figures_of_the_table(tmp_path, capsys):
     store = Store(tmp_path)
     files = [store.write(row()), store.write(cluster()), store.write(unfit(key="c"))]
-    publish(files, tmp_path, "some", json=True)
+    tell(publish(files, tmp_path, "some"), json=True)
     printed = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert [found["scenario"] for found in printed["rows"]] == ["volunteer_home", "h100_cluster", unfit()["scenario"]]
     assert printed["rows"][0]["share_bandwidth"] == 0.25

@@ -152,7 +152,7 @@ def test_cells_of_one_algorithm_are_ordered_by_workers_rate_and_round_trip_those
 def test_the_command_writes_tables_and_figures_and_names_what_is_broken(tmp_path, monkeypatch, capsys):
     stored(tmp_path, record("a"))
     (tmp_path / "emulations" / "b.json").write_text("{")
-    monkeypatch.setattr(sys, "argv", ["report", "--validation", "--json", "--results", str(tmp_path)])
+    monkeypatch.setattr(sys, "argv", ["report", "--json", "--results", str(tmp_path)])
     assert command.main() == 0
     out, err = capsys.readouterr()
     assert (
@@ -168,14 +168,13 @@ def test_the_command_writes_tables_and_figures_and_names_what_is_broken(tmp_path
 @pytest.mark.parametrize(
     ("make", "found"),
     [
-        (lambda folder: None, "none"),
         (lambda folder: stored(folder, record(links="throttled")), "1 that cannot be judged"),
         (lambda folder: (stored(folder, record()) / "emulations" / "a.json").write_text("{"), "1 broken: "),
     ],
 )
 def test_a_folder_without_emulations_to_judge_is_one_clear_line(tmp_path, monkeypatch, capsys, make, found):
     make(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["report", "--validation", "--results", str(tmp_path)])
+    monkeypatch.setattr(sys, "argv", ["report", "--results", str(tmp_path)])
     assert command.main() == 1
     out, err = capsys.readouterr()
     assert err.startswith(f"farbench: '{tmp_path}' must hold emulations on shaped links in emulations/, got {found}")

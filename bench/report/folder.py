@@ -1,0 +1,72 @@
+"""All that can be shown of a results folder, made anew: equal rows and records give equal files."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.build import build
+from bench.errors import RecordError
+from bench.record.sweeps import Swept, sweeps_of
+from bench.report import orderings, projections, validation
+from bench.report.matrix import Matrix, write_matrix
+from bench.report.publish import publish
+
+Written = tuple[list[Path], list[str]]
+"""The files that were written, and a line for each file that is broken and so left out."""
+
+
+def write(folder: Path) -> Written:
+    """Write the tables and figures of a folder's sweeps, and of whatever records it has.
+
+    Raises RecordError where there is nothing to make them of.
+    """
+    written, broken, there = list[Path](), list[str](), [name for name in PARTS if any((folder / name).glob("*.json"))]
+    if not there:
+        raise RecordError(f"--results must be folders with rows in runs/, or records in {_others()}, got '{folder}'")
+    for name in there:
+        try:
+            paths, lines = PARTS[name](folder)
+        except RecordError as error:
+            if len(there) == 1:
+                raise
+            paths, lines = [], [str(error)]  # the others are shown nevertheless
+        written += paths
+        broken += lines
+    return written, list(dict.fromkeys(broken))
+
+
+def of_rows(folder: Path) -> Written:
+    """What rows give: each sweep's tables and figures, and what papers say of losses if its rows are there."""
+    sweeps, broken = sweeps_of(folder)
+    written = []
+    for swept in sweeps:
+        paths, lines = of_sweep(folder, swept)
+        written += paths
+        broken += lines
+    try:
+        written += orderings.write(folder)
+    except RecordError as error:
+        broken.append(str(error))
+    return written, broken
+
+
+def of_sweep(folder: Path, swept: Swept) -> Written:
+    """The tables and figures of one sweep."""
+    files = [folder / "runs" / f"{key}.json" for key in swept.keys]
+    try:
+        published = publish(files, folder, swept.name, target=swept.target_loss)
+        matrix: Matrix | None = build(swept.matrix, "matrix", Matrix) if swept.matrix else None
+    except RecordError as error:
+        return [], [f"sweep {swept.name}: {error}"]
+    return published.written + (write_matrix(files, folder, swept.name, matrix) if matrix else []), published.broken
+
+
+PARTS: dict[str, Callable[[Path], Written]] = {
+    "runs": of_rows,
+    "emulations": validation.write,
+    "projections": projections.write,
+}
+"""By the folder in which the records lie: what is made of them."""
+
+
+def _others() -> str:
+    return " or ".join(f"{name}/" for name in PARTS if name != "runs")
