@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.build import build
-from bench.errors import RecordError
+from bench.errors import FarbenchError, RecordError
 from bench.record.sweeps import Swept, sweeps_of
 from bench.report import orderings, projections, validation
 from bench.report.matrix import Matrix, write_matrix
@@ -52,12 +52,15 @@ def of_rows(folder: Path) -> Written:
 def of_sweep(folder: Path, swept: Swept) -> Written:
     """The tables and figures of one sweep."""
     files = [folder / "runs" / f"{key}.json" for key in swept.keys]
+    written, broken = list[Path](), list[str]()
     try:
         published = publish(files, folder, swept.name, target=swept.target_loss)
-        matrix: Matrix | None = build(swept.matrix, "matrix", Matrix) if swept.matrix else None
-    except RecordError as error:
-        return [], [f"sweep {swept.name}: {error}"]
-    return published.written + (write_matrix(files, folder, swept.name, matrix) if matrix else []), published.broken
+        written, broken = published.written, published.broken
+        if swept.matrix:
+            written += write_matrix(files, folder, swept.name, build(swept.matrix, "matrix", Matrix))
+    except FarbenchError as error:
+        broken.append(f"sweep {swept.name}: {error}")
+    return written, broken
 
 
 PARTS: dict[str, Callable[[Path], Written]] = {
