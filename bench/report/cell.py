@@ -43,11 +43,14 @@ class Cell:
         return min(self.values) <= max(other.values) and min(other.values) <= max(self.values)
 
     def text(self, form: Form) -> str:
-        """`median [lowest–highest] (seeds)`, and what is no number; `-` where nothing was measured."""
+        """`median [lowest–highest] (seeds)`, and what is no number; `-` where nothing was measured.
+
+        An interval that is written as its median is left out.
+        """
         parts = [f"{word} ({count})" for word, count in self.others]
         if self.values:
             low, middle, high = map(form, (self.values[0], self.median, self.values[-1]))
-            interval = f" [{low}–{high}]" if len(self.values) > 1 else ""
+            interval = "" if low == middle == high else f" [{low}–{high}]"
             parts.insert(0, f"{middle}{interval} ({len(self.values)})")
         return ", ".join(parts) or "-"
 
