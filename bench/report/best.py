@@ -1,28 +1,40 @@
 """The best algorithm of each scenario: the shortest time to the target loss for its peak FLOP/s, and who ties with it."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 
 import pandas as pd
 
-from bench.report.cell import Cell
+from bench.report.cell import Cell, Form
 from bench.report.formats import Table
 from bench.report.groups import Group, groups, number_of, spoken
 from bench.report.keys import printed
-from bench.units import three_digits
+from bench.units import seconds_text, three_digits
 
-HEAD = ("scenario", "best", "versus cluster", "next best", "takes", "seeds", "not ranked")
+VALUES: dict[str, tuple[str, str, Form]] = {
+    "versus_cluster": (
+        "versus cluster",
+        "time to target over that of h100_cluster with ddp and the same total peak FLOP/s",
+        lambda value: f"{three_digits(value)}x",
+    ),
+    "target_seconds": (
+        "time to target",
+        "time to target, for want of a cluster; in a scenario all have one peak",
+        seconds_text,
+    ),
+}
+"""What algorithms are ranked by, the first that any row of a group knows: the head of its column, what it is, and its form."""
 
 
 def best(frame: pd.DataFrame, shown: Mapping[str, str]) -> tuple[list[Table], pd.DataFrame]:
     """A table for each group of rows with at least two algorithms, and every algorithm's figures for programs."""
-    number = number_of("versus_cluster")
     found = [
-        (group, {scenario: group.line(scenario, number) for scenario in group.scenarios})
+        (group, value, {scenario: group.line(scenario, number_of(value)) for scenario in group.scenarios})
         for group in groups(frame)
+        for value in _known(group)
         if len(group.algorithms) > 1
     ]
-    found = [(group, lines) for group, lines in found if any(ranked(line) for line in lines.values())]
     figures = pd.DataFrame(
         {
             "settings": group.settings,
@@ -30,15 +42,21 @@ def best(frame: pd.DataFrame, shown: Mapping[str, str]) -> tuple[list[Table], pd
             "workload": group.workload,
             "scenario": scenario,
             "algorithm": algorithm,
+            "value": value,
             **cell.flat(),
             "best": algorithm in tied(line),
-            "over_best": cell.median / next(iter(ranked(line).values())).median if ranked(line) else float("nan"),
+            "over_best": cell.median / next(iter(ranked(line).values())).median if ranked(line) else math.nan,
         }
-        for group, lines in found
+        for group, value, lines in found
         for scenario, line in lines.items()
         for algorithm, cell in line.items()
     )
-    return [_table(group, lines, shown) for group, lines in found], figures
+    return [_table(group, value, lines, shown) for group, value, lines in found], figures
+
+
+def _known(group: Group) -> list[str]:
+    """The value that algorithms of a group are ranked by; none where nothing reaches the target."""
+    return [value for value in VALUES if any(math.isfinite(row[value]) for row in group.rows if row["status"] == "done")][:1]
 
 
 def ranked(line: Mapping[str, Cell]) -> dict[str, Cell]:
@@ -56,15 +74,16 @@ def tied(line: Mapping[str, Cell]) -> list[str]:
     return [algorithm for algorithm, cell in order.items() if cell.meets(first)]
 
 
-def _table(group: Group, lines: Mapping[str, Mapping[str, Cell]], shown: Mapping[str, str]) -> Table:
+def _table(group: Group, value: str, lines: Mapping[str, Mapping[str, Cell]], shown: Mapping[str, str]) -> Table:
+    name, says, form = VALUES[value]
     return Table(
         title=f"best algorithm: {group.name}",
-        head=HEAD,
-        lines=[[scenario, *_cells(line)] for scenario, line in lines.items()],
+        head=("scenario", "best", name, "next best", "takes", "seeds", "not ranked"),
+        lines=[[scenario, *_cells(line, form)] for scenario, line in lines.items()],
         left=("scenario", "best", "next best", "seeds", "not ranked"),
         notes=[
-            "best: the lowest median time to target over that of h100_cluster with ddp and the same total peak FLOP/s; =: a "
-            "tie, the seeds' intervals meet; one seed has no interval, and ties only with its equal",
+            f"best: the lowest median {says}",
+            "=: a tie, the seeds' intervals meet; one seed has no interval, and ties only with its equal",
             "takes: the median time of the next best over that of the best; not ranked: a seed of it has no such time",
             *spoken(cell for line in lines.values() for cell in line.values()),
             *group.notes(),
@@ -78,7 +97,7 @@ def _table(group: Group, lines: Mapping[str, Mapping[str, Cell]], shown: Mapping
     )
 
 
-def _cells(line: Mapping[str, Cell]) -> list[str]:
+def _cells(line: Mapping[str, Cell], form: Form) -> list[str]:
     """All columns but the scenario's."""
     order, first = ranked(line), tied(line)
     others = [f"{algorithm}: {_instead(cell)}" for algorithm, cell in line.items() if algorithm not in order and cell.keys]
@@ -88,7 +107,7 @@ def _cells(line: Mapping[str, Cell]) -> list[str]:
     takes = f"{three_digits(order[after[0]].median / order[first[0]].median)}x" if after else "-"
     return [
         " = ".join(first),
-        " = ".join(order[algorithm].text(lambda value: f"{three_digits(value)}x") for algorithm in first),
+        " = ".join(order[algorithm].text(form) for algorithm in first),
         *(after or ["-"]),
         takes,
         _seeds(Counter(len(order[algorithm].values) for algorithm in (*first, *after))),

@@ -50,9 +50,14 @@ def markdown(table: Table) -> str:
     if table.notes:
         parts.append("\n".join(f"- {note}" for note in table.notes))
     if table.behind:
-        rows = "\n".join(f"- {name}: {keys}" for name, keys in table.behind)
-        parts.append(f"{_FOLD}\n\n{rows}\n\n</details>")
+        parts.append(folded(table.behind))
     return "\n\n".join(parts) + "\n"
+
+
+def folded(behind: Sequence[tuple[str, str]]) -> str:
+    """What a table's cells or lines are called, and the keys behind each: a list that a page folds away."""
+    rows = "\n".join(f"- {name}: {keys}" for name, keys in behind)
+    return f"{_FOLD}\n\n{rows}\n\n</details>"
 
 
 def unfolded(text: str) -> str:
