@@ -35,6 +35,7 @@ class SweepReport(Callback):
             self._open(config)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        from bench.report.formats import unfolded
         from bench.report.matrix import write_matrix
         from bench.report.publish import publish, tell
 
@@ -48,7 +49,7 @@ class SweepReport(Callback):
                 written = write_matrix(files, folder, name, matrix) if matrix else []
                 tell(publish(files, folder, name, target=target), json=config.json is True)
                 for path in written if config.json is not True else []:
-                    print(f"{path.read_text()}\nwritten: {path}" if path.suffix == ".md" else f"written: {path}")
+                    print(f"{unfolded(path.read_text())}\nwritten: {path}" if path.suffix == ".md" else f"written: {path}")
 
     def _open(self, config: DictConfig) -> None:
         _matrix(config)

@@ -7,6 +7,7 @@ import pandas as pd
 from bench.project.record import Record
 from bench.project.tell import PARTS
 from bench.report.projected import (
+    behind,
     device,
     done,
     equal_peak,
@@ -54,6 +55,7 @@ def tables(records: Sequence[Record]) -> tuple[str, pd.DataFrame]:
         f"### Where the time goes, with as many devices\n\n{_parts(alike)}",
         f"### Where the time goes, with equal total peak FLOP/s\n\n{_parts([record for record in equal if not full(record)])}",
         "\n".join(f"- {note}" for note in notes),
+        behind(records),
     ]
     frame = flat(records)
     frame.insert(2, "throughput_a_device_over_h100", [per_device(one, found.get(trained(one))) for one in records])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pandas as pd
 
 from bench.project.record import Record
-from bench.report.projected import by_scenario, done, extra_tokens, flat, markdown, not_done, percent
+from bench.report.projected import behind, by_scenario, done, extra_tokens, flat, markdown, not_done, percent
 from bench.units import TIME, count_text, seconds_text, three_digits
 
 ENDS = ("_low", "", "_high")
@@ -36,7 +36,7 @@ def tables(records: Sequence[Record]) -> tuple[str, pd.DataFrame]:
         *not_done(records),
     ]
     text = markdown(list(COLUMNS), lines, left=("scenario", "model", "algorithm", "codec", "together"))
-    return f"{text}\n\n" + "\n".join(f"- {note}" for note in notes) + "\n", flat(records)
+    return f"{text}\n\n" + "\n".join(f"- {note}" for note in notes) + f"\n\n{behind(records)}\n", flat(records)
 
 
 def _workers(record: Record) -> str:

@@ -1,12 +1,9 @@
 """A table of two settings: one value for each pair of them, over seeds. A pure function of rows."""
 
-import math
 import shlex
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import pandas as pd
@@ -14,8 +11,10 @@ import pandas as pd
 from bench.errors import RecordError, did_you_mean
 from bench.record import Row
 from bench.record.row import COLUMNS, MAPPINGS, TEXTS
-from bench.record.store import write_whole
+from bench.report.cell import Cell
+from bench.report.formats import Table, write_formats
 from bench.report.frame import load
+from bench.report.keys import keys_in, printed, short_keys
 
 _SETTING = ("scenario", "algorithm", "codec", "feedback", "aggregator", "adversary", "model", "data", "workers", "steps")
 """Columns that are told once, where they are the same in all rows."""
@@ -45,31 +44,6 @@ class Matrix:
             raise ValueError(f"best must be lowest or highest, got '{self.best}'")
 
 
-@dataclass(frozen=True)
-class Cell:
-    """What the rows of one pair say: the values of those that are done, and how many have which other status."""
-
-    values: tuple[float, ...] = ()
-    others: tuple[tuple[str, int], ...] = ()
-
-    @property
-    def whole(self) -> bool:
-        return bool(self.values) and not self.others
-
-    def meets(self, other: "Cell") -> bool:
-        """Whether the intervals of the two have a value in common."""
-        return min(self.values) <= max(other.values) and min(other.values) <= max(self.values)
-
-    def text(self) -> str:
-        """`median [lowest–highest] (seeds)`, and what is not done; `-` where nothing was measured."""
-        parts = [f"{status} ({count})" for status, count in self.others]
-        if self.values:
-            low, middle, high = map(_number, (min(self.values), median(self.values), max(self.values)))
-            interval = f" [{low}–{high}]" if len(self.values) > 1 else ""
-            parts.insert(0, f"{middle}{interval} ({len(self.values)})")
-        return ", ".join(parts) or "-"
-
-
 def cells(rows: Sequence[Row], matrix: Matrix) -> dict[str, dict[str, Cell]]:
     """The cells by line and column, both in the order in which they first come.
 
@@ -84,15 +58,16 @@ def cells(rows: Sequence[Row], matrix: Matrix) -> dict[str, dict[str, Cell]]:
                 f"{found[pair][row['seed']]['command']} and {row['command']}"
             )
         found[pair][row["seed"]] = row
+
+    def cell(line: str, column: str) -> Cell:
+        return Cell.of((_found(row, matrix.value), row["key"]) for row in found.get((line, column), {}).values())
+
     lines, columns = (list(dict.fromkeys(pair[place] for pair in found)) for place in (0, 1))
-    return {line: {column: _cell(found.get((line, column), {}).values(), matrix.value) for column in columns} for line in lines}
+    return {line: {column: cell(line, column) for column in columns} for line in lines}
 
 
-def _cell(rows: Iterable[Row], value: str) -> Cell:
-    done = [row for row in rows if row["status"] == "done"]
-    others = Counter(row["status"] for row in rows if row["status"] != "done")
-    values = sorted(float(row[value]) for row in done if math.isfinite(row[value]))
-    return Cell(tuple(values), tuple(sorted(others.items())))
+def _found(row: Row, value: str) -> float | str:
+    return float(row[value]) if row["status"] == "done" else str(row["status"])
 
 
 def label(row: Row, name: str) -> str:
@@ -115,20 +90,33 @@ def leading(line: Mapping[str, Cell], best: str) -> set[str]:
     if len(whole) < 2:
         return set()
     sign = 1 if best == "lowest" else -1
-    first = min(whole.values(), key=lambda cell: sign * median(cell.values))
+    first = min(whole.values(), key=lambda cell: sign * cell.median)
     return {column for column, cell in whole.items() if cell.meets(first)}
 
 
-def markdown(rows: Sequence[Row], matrix: Matrix) -> str:
-    """The matrix as Markdown, with what must be said beside it."""
-    table = cells(rows, matrix)
-    columns = list(next(iter(table.values())))
-    lines = [[f"{matrix.rows} \\ {matrix.columns}", *columns], ["---", *["---:"] * len(columns)]]
-    for name, line in table.items():
-        bold = leading(line, matrix.best)
-        lines.append([name, *(f"**{cell.text()}**" if column in bold else cell.text() for column, cell in line.items())])
-    text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    return "\n".join([text, "", *(f"- {note}" for note in notes(rows, matrix))]) + "\n"
+def table(rows: Sequence[Row], matrix: Matrix, others: Iterable[str] = ()) -> Table:
+    """The matrix to be read, with what must be said beside it. No key is printed so short that one of `others` begins so."""
+    found = cells(rows, matrix)
+    shown = short_keys([*others, *(row["key"] for row in rows)])
+    columns = list(next(iter(found.values())))
+    corner = f"{matrix.rows} \\ {matrix.columns}"
+    return Table(
+        head=[corner, *columns],
+        lines=[[name, *(cell.text(_number) for cell in line.values())] for name, line in found.items()],
+        left=[corner],
+        bold=[
+            (row, columns.index(column) + 1)
+            for row, line in enumerate(found.values())
+            for column in sorted(leading(line, matrix.best))
+        ],
+        notes=notes(rows, matrix),
+        behind=[
+            (f"{name}, {column}", printed(cell.keys, shown))
+            for name, line in found.items()
+            for column, cell in line.items()
+            if cell.keys
+        ],
+    )
 
 
 def notes(rows: Sequence[Row], matrix: Matrix) -> list[str]:
@@ -153,30 +141,18 @@ def notes(rows: Sequence[Row], matrix: Matrix) -> list[str]:
 def flat(rows: Sequence[Row], matrix: Matrix) -> pd.DataFrame:
     """The matrix for programs, a line a cell."""
     return pd.DataFrame(
-        {
-            matrix.rows: name,
-            matrix.columns: column,
-            "seeds": len(cell.values),
-            "median": median(cell.values) if cell.values else math.nan,
-            "lowest": min(cell.values, default=math.nan),
-            "highest": max(cell.values, default=math.nan),
-            "not_done": " ".join(f"{status}:{count}" for status, count in cell.others),
-            "leading": column in leading(line, matrix.best),
-        }
+        {matrix.rows: name, matrix.columns: column, **cell.flat(), "leading": column in leading(line, matrix.best)}
         for name, line in cells(rows, matrix).items()
         for column, cell in line.items()
     )
 
 
 def write_matrix(files: Sequence[Path], folder: Path, name: str, matrix: Matrix) -> list[Path]:
-    """Write tables/<name>_matrix.md and .csv of the rows in `files`; returns both, or nothing where no row can be read."""
+    """Write tables/<name>_matrix.md, .csv and .tex of the rows in `files`; returns them: none where no row can be read."""
     rows, _ = load(files)
     if not rows:
         return []
-    paths = [folder / "tables" / f"{name}_matrix{suffix}" for suffix in (".md", ".csv")]
-    write_whole(paths[0], markdown(rows, matrix))
-    write_whole(paths[1], flat(rows, matrix).to_csv(index=False))
-    return paths
+    return write_formats(folder, f"{name}_matrix", [table(rows, matrix, keys_in(folder))], flat(rows, matrix))
 
 
 def _number(value: float) -> str:

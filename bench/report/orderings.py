@@ -1,18 +1,20 @@
 """What papers say of the loss, beside what Farbench's small models do: changes of perplexity, over seeds."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from bench.errors import RecordError
 from bench.record import Row
-from bench.record.store import write_whole
 from bench.report.figure import write_figure
+from bench.report.formats import Table, write_formats
 from bench.report.frame import load
+from bench.report.keys import keys_in, printed, short_keys
 from bench.report.matrix import label
 
 Choice = Mapping[str, str]
@@ -135,10 +137,11 @@ CLAIMS = (
 
 @dataclass(frozen=True)
 class Finding:
-    """A claim, and the changes of perplexity in percent, a seed each, ascending."""
+    """A claim, the changes of perplexity in percent, a seed each, ascending, and the keys of the rows they are between."""
 
     claim: Claim
     changes: tuple[float, ...]
+    keys: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -160,23 +163,25 @@ class Finding:
 
 def findings(rows: Sequence[Row], claims: Sequence[Claim] = CLAIMS) -> list[Finding]:
     """What `rows` say of each claim; seeds of which one of the two rows is missing or not done are left out."""
-    return [Finding(claim, _changes(rows, claim)) for claim in claims]
+    return [_finding(rows, claim) for claim in claims]
 
 
-def _changes(rows: Sequence[Row], claim: Claim) -> tuple[float, ...]:
+def _finding(rows: Sequence[Row], claim: Claim) -> Finding:
     instead = claim.instead if "sweep" in claim.instead else {**claim.of, **claim.instead}
-    before, after = _losses(rows, claim.of), _losses(rows, instead)
-    return tuple(sorted(100 * math.expm1(after[seed] - before[seed]) for seed in before.keys() & after.keys()))
+    before, after = _chosen(rows, claim.of), _chosen(rows, instead)
+    pairs = [(before[seed], after[seed]) for seed in sorted(before.keys() & after.keys())]
+    changes = sorted(100 * math.expm1(new["final_loss"] - old["final_loss"]) for old, new in pairs)
+    return Finding(claim, tuple(changes), tuple(row["key"] for pair in pairs for row in pair))
 
 
-def _losses(rows: Sequence[Row], choice: Choice) -> dict[int, float]:
-    """The final loss of each seed of the rows that are as `choice` says; raises RecordError where two have one seed."""
-    found: dict[int, float] = {}
+def _chosen(rows: Sequence[Row], choice: Choice) -> dict[int, Row]:
+    """By seed, the rows that are done and as `choice` says; raises RecordError where two have one seed."""
+    found: dict[int, Row] = {}
     for row in rows:
         if row["status"] == "done" and all(_is(row, name, value) for name, value in choice.items()):
             if row["seed"] in found:
                 raise RecordError(f"two rows are {dict(choice)} with seed {row['seed']}; the last is {row['command']}")
-            found[row["seed"]] = row["final_loss"]
+            found[row["seed"]] = row
     return found
 
 
@@ -186,20 +191,42 @@ def _is(row: Row, name: str, value: str) -> bool:
     return label(row, name) == value
 
 
-def markdown(found: Sequence[Finding]) -> str:
-    """The claims and findings as Markdown."""
-    lines = [["what is said", "by", "published", "ours", ""], ["---", "---", "---:", "---:", "---"]]
-    lines += [
-        [finding.claim.says, finding.claim.source, finding.claim.published, finding.text(), finding.verdict]
-        for finding in found
-    ]
-    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    notes = (
-        "- ours: change of held-out perplexity, median [lowest to highest] over seeds (how many), both runs with one seed\n"
-        "- agrees: the median lies in the published range; within the seeds' noise: that of a seed does; disagrees: none does\n"
-        "- the papers train 20 M to 1.3 B parameters for thousands of steps, we 0.12 M parameters for 320\n"
+def table(found: Sequence[Finding], others: Iterable[str] = ()) -> Table:
+    """The claims and findings to be read; no key is printed so short that one of `others` begins so."""
+    shown = short_keys([*others, *(key for finding in found for key in finding.keys)])
+    head = ["what is said", "by", "published", "ours", ""]
+    return Table(
+        head=head,
+        lines=[
+            [finding.claim.says, finding.claim.source, finding.claim.published, finding.text(), finding.verdict]
+            for finding in found
+        ],
+        left=["what is said", "by", ""],
+        notes=[
+            "ours: change of held-out perplexity, median [lowest to highest] over seeds (how many), both runs with one seed",
+            "agrees: the median lies in the published range; within the seeds' noise: that of a seed does; disagrees: none",
+            "the papers train 20 M to 1.3 B parameters for thousands of steps, we 0.12 M parameters for 320",
+        ],
+        behind=[(finding.claim.says, printed(finding.keys, shown)) for finding in found if finding.keys],
     )
-    return f"{table}\n\n{notes}"
+
+
+def flat(found: Sequence[Finding]) -> pd.DataFrame:
+    """The claims and findings for programs, changes as shares."""
+    return pd.DataFrame(
+        {
+            "says": finding.claim.says,
+            "source": finding.claim.source,
+            "published": finding.claim.published,
+            "seeds": len(finding.changes),
+            "median": median(finding.changes) / 100 if finding.changes else math.nan,
+            "lowest": min(finding.changes, default=math.nan) / 100,
+            "highest": max(finding.changes, default=math.nan) / 100,
+            "verdict": finding.verdict,
+            "rows": printed(finding.keys, {}),
+        }
+        for finding in found
+    )
 
 
 def figure(found: Sequence[Finding]) -> Figure:
@@ -226,7 +253,7 @@ def figure(found: Sequence[Finding]) -> Figure:
 
 
 def write(folder: Path) -> list[Path]:
-    """Write tables/orderings.md and figures/orderings.* from the rows of a results folder; returns the files.
+    """Write tables/orderings.* and figures/orderings.* from the rows of a results folder; returns the files.
 
     Nothing is written where none of the sweeps that the claims are about has rows.
     """
@@ -234,6 +261,5 @@ def write(folder: Path) -> list[Path]:
     found = findings(rows)
     if not any(finding.changes for finding in found):
         return []
-    path = folder / "tables" / "orderings.md"
-    write_whole(path, markdown(found))
-    return [path, *write_figure(figure(found), folder / "figures" / "orderings")]
+    written = write_formats(folder, "orderings", [table(found, keys_in(folder))], flat(found))
+    return [*written, *write_figure(figure(found), folder / "figures" / "orderings")]

@@ -7,6 +7,8 @@ from typing import Any
 import pandas as pd
 
 from bench.project.record import Record
+from bench.report.formats import folded
+from bench.report.keys import short_keys
 from bench.units import three_digits
 
 SCENARIOS = (
@@ -137,6 +139,12 @@ def markdown(head: Sequence[str], lines: Sequence[Sequence[str]], left: Sequence
     """A table, the columns named in `left` to the left."""
     rule = ["---" if name in left else "---:" for name in head]
     return "\n".join("| " + " | ".join(line) + " |" for line in (head, rule, *lines))
+
+
+def behind(records: Sequence[Record]) -> str:
+    """The command of each projection that a table shows, in its order, and the start of its key, folded away."""
+    shown = short_keys(record["key"] for record in records)
+    return folded([(f"`{record['command']}`", shown[record["key"]]) for record in records])
 
 
 def ratio(number: float) -> str:

@@ -9,7 +9,7 @@ from bench.build import build
 from bench.devices import Device
 from bench.devices.rules import RuledDevice, table
 from bench.project.record import Record
-from bench.report.projected import markdown, ordered, per_device, ratio, references, trained
+from bench.report.projected import behind, markdown, ordered, per_device, ratio, references, trained
 from bench.units import COMPUTE, RATE
 
 MODELS = ("llama3_70b", "llama3_405b")
@@ -58,7 +58,8 @@ def tables(records: Sequence[Record]) -> tuple[str, pd.DataFrame]:
         *(f"{row.device}, {ruling.rule}: {ruling.verdict}: {ruling.because}" for row in rows for ruling in row.rulings),
     ]
     text = markdown(head, lines, left=("device", *(ruling.rule for ruling in rows[0].rulings)))
-    return f"{text}\n\n" + "\n".join(f"- {note}" for note in notes) + "\n", _frame(rows, catalogue, throughput)
+    below = "\n".join(f"- {note}" for note in notes)
+    return f"{text}\n\n{below}\n\n{behind(records)}\n", _frame(rows, catalogue, throughput)
 
 
 def _catalogue(records: Sequence[Record]) -> dict[str, Device]:

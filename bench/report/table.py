@@ -1,14 +1,15 @@
-"""The result table: for people in the terminal and as Markdown, for programs as CSV."""
+"""The result table: for people in the terminal and as Markdown, for papers as LaTeX, for programs as CSV."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
+import rich.table
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
-from rich.table import Table
 
-from bench.record.store import write_whole
+from bench.report.formats import Table, write_formats
+from bench.report.keys import keys_in, short_keys
 from bench.units import count_text, seconds_text, size_text, three_digits
 
 _SPOKEN = {
@@ -60,7 +61,7 @@ TABLE: dict[str, Callable[[pd.Series], str]] = {
 }
 """The columns of the table that is read, each from a line of `bench.report.frame.compared`."""
 
-_LEFT = ("scenario", "algorithm", "settings", "worker-seconds", "status")
+_LEFT = ("scenario", "algorithm", "settings", "worker-seconds", "status", "row")
 
 
 def notes(frame: pd.DataFrame) -> list[str]:
@@ -89,24 +90,29 @@ def notes(frame: pd.DataFrame) -> list[str]:
     return lines
 
 
-def cells(frame: pd.DataFrame) -> dict[str, list[str]]:
-    """The table as text, column by column, without settings that never differ and a status that always is done."""
+def cells(frame: pd.DataFrame, others: Iterable[str] = ()) -> dict[str, list[str]]:
+    """The table as text, column by column, without settings that never differ and a status that always is done.
+
+    The last column is the start of each row's key, which no other row's and none of the `others` has.
+    """
     columns = {name: [text(row) for _, row in frame.iterrows()] for name, text in TABLE.items()}
     quiet = {"settings": {""}, "status": {"done"}}
-    return {name: column for name, column in columns.items() if set(column) != quiet.get(name)}
+    shown = short_keys([*others, *frame["key"]])
+    kept = {name: column for name, column in columns.items() if set(column) != quiet.get(name)}
+    return kept | {"row": [shown[key] for key in frame["key"]]}
 
 
-def for_terminal(frame: pd.DataFrame, width: int) -> list[Table]:
-    """The table for rich to print; on a narrow terminal the worker-seconds are a second one."""
-    columns = cells(frame)
-    if width >= 128:
+def for_terminal(frame: pd.DataFrame, width: int, others: Iterable[str] = ()) -> list[rich.table.Table]:
+    """The table for rich to print, with keys as in `cells`; on a narrow terminal the worker-seconds are a second one."""
+    columns = cells(frame, others)
+    if width >= 138:
         return [_table(columns)]
-    named = {name: column for name, column in columns.items() if name in _LEFT and name != "status"}
+    named = {name: column for name, column in columns.items() if name in _LEFT and name not in ("status", "row")}
     return [_table({name: column for name, column in columns.items() if name != "worker-seconds"}), _table(named)]
 
 
-def _table(columns: dict[str, list[str]]) -> Table:
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+def _table(columns: dict[str, list[str]]) -> rich.table.Table:
+    table = rich.table.Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in columns:
         left = name in _LEFT
         table.add_column(name if left else name.replace(" ", "\n"), justify="left" if left else "right", overflow="fold")
@@ -115,16 +121,15 @@ def _table(columns: dict[str, list[str]]) -> Table:
     return table
 
 
+def table(frame: pd.DataFrame, others: Iterable[str] = ()) -> Table:
+    """The table to be read, with its notes, and with keys as in `cells`."""
+    columns = cells(frame, others)
+    return Table(head=list(columns), lines=list(zip(*columns.values(), strict=True)), left=_LEFT, notes=notes(frame))
+
+
 def write_tables(frame: pd.DataFrame, folder: Path, name: str) -> list[Path]:
-    """Write tables/<name>.md, as read, and tables/<name>.csv, with every column in base units; returns both."""
-    columns = cells(frame)
-    rule = ["---" if column in _LEFT else "---:" for column in columns]
-    lines = ["| " + " | ".join(line) + " |" for line in (list(columns), rule, *zip(*columns.values(), strict=True))]
-    markdown = "\n".join([*lines, "", *(f"- {note}" for note in notes(frame))]) + "\n"
-    paths = [folder / "tables" / f"{name}.md", folder / "tables" / f"{name}.csv"]
-    write_whole(paths[0], markdown)
-    write_whole(paths[1], flat(frame).to_csv(index=False))
-    return paths
+    """Write tables/<name>.md and .tex, as read, and tables/<name>.csv, with every column in base units; returns the three."""
+    return write_formats(folder, name, [table(frame, keys_in(folder))], flat(frame))
 
 
 def flat(frame: pd.DataFrame) -> pd.DataFrame:

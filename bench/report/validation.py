@@ -11,7 +11,9 @@ from bench.emulator.record import read_records
 from bench.errors import RecordError
 from bench.record.store import write_whole
 from bench.report.figure import write_figure
+from bench.report.formats import folded
 from bench.report.judged import COMMUNICATION, QUANTITIES, Errors, Judged, judge
+from bench.report.keys import short_keys
 from bench.report.validation_figure import figure
 from bench.units import rate_text, seconds_text
 
@@ -29,6 +31,8 @@ def markdown(judged: Sequence[Judged], others: Sequence[tuple[str, str]] = ()) -
         f"### Every cell\n\n{_cells(judged)}",
         "\n".join(f"- {note}" for note in _notes(judged)),
     ]
+    shown = short_keys(one.key for one in judged)
+    parts.append(folded([(f"`{one.command}`", shown[one.key]) for one in judged]))
     if others:
         parts.append("### Not judged\n\n" + "\n".join(f"- `{command}`: {reason}" for command, reason in others))
     return "\n\n".join(parts) + "\n"

@@ -8,7 +8,8 @@ import pytest
 from bench.errors import RecordError
 from bench.record import PATHS_AND_PLACES, Store, blank_row
 from bench.record.row import CLOCKED
-from bench.report.matrix import Matrix, cells, flat, label, leading, markdown, write_matrix
+from bench.report.formats import markdown
+from bench.report.matrix import Matrix, cells, flat, label, leading, table, write_matrix
 
 MATRIX = Matrix(rows="adversary", columns="aggregator")
 
@@ -30,56 +31,60 @@ def row(adversary, aggregator, seed, loss=None, status="done", **changes):
     )
 
 
-def three(adversary, aggregator, *losses):
+def seeds(adversary, aggregator, *losses):
     return [row(adversary, aggregator, seed, loss) for seed, loss in enumerate(losses)]
 
 
+def three_places(value):
+    return f"{value:.3f}"
+
+
 ROWS = [
-    *three("none", "mean", 2.5, 2.4, 2.7),
-    *three("none", "median", 2.6, 2.65, 2.9),  # its interval meets that of mean
-    *three("none", "krum", 3.0, 3.2, 3.1),
-    *three("noise", "mean", 9.0, 8.0),
+    *seeds("none", "mean", 2.5, 2.4, 2.7),
+    *seeds("none", "median", 2.6, 2.65, 2.9),  # its interval meets that of mean
+    *seeds("none", "krum", 3.0, 3.2, 3.1),
+    *seeds("noise", "mean", 9.0, 8.0),
     row("noise", "mean", 2, status="diverged", reason="not finite"),
-    *three("noise", "median", 2.8, 2.9, 3.0),
+    *seeds("noise", "median", 2.8, 2.9, 3.0),
 ]
 
 
 def test_a_cell_is_the_median_of_its_seeds_and_their_interval():
-    table = cells(ROWS, MATRIX)
-    assert table["none"]["mean"].text() == "2.500 [2.400–2.700] (3)"
-    assert table["none"]["krum"].text() == "3.100 [3.000–3.200] (3)"
-    assert cells(three("none", "mean", 2.5), MATRIX)["none"]["mean"].text() == "2.500 (1)"
+    found = cells(ROWS, MATRIX)
+    assert found["none"]["mean"].text(three_places) == "2.500 [2.400–2.700] (3)"
+    assert found["none"]["krum"].text(three_places) == "3.100 [3.000–3.200] (3)"
+    assert cells(seeds("none", "mean", 2.5), MATRIX)["none"]["mean"].text(three_places) == "2.500 (1)"
 
 
 def test_what_did_not_finish_is_told_by_its_status_and_what_was_not_measured_is_a_dash():
-    table = cells(ROWS, MATRIX)
-    assert table["noise"]["mean"].text() == "8.500 [8.000–9.000] (2), diverged (1)"
-    assert table["noise"]["krum"].text() == "-"
-    assert cells([row("a", "b", 0, status="timeout")], MATRIX)["a"]["b"].text() == "timeout (1)"
-    assert cells([row("a", "b", 0)], MATRIX)["a"]["b"].text() == "-"  # done, and nothing trained
+    found = cells(ROWS, MATRIX)
+    assert found["noise"]["mean"].text(three_places) == "8.500 [8.000–9.000] (2), diverged (1)"
+    assert found["noise"]["krum"].text(three_places) == "-"
+    assert cells([row("a", "b", 0, status="timeout")], MATRIX)["a"]["b"].text(three_places) == "timeout (1)"
+    assert cells([row("a", "b", 0)], MATRIX)["a"]["b"].text(three_places) == "-"  # done, and nothing trained
 
 
 def test_lines_and_columns_come_in_the_order_of_the_rows():
-    table = cells(ROWS, MATRIX)
-    assert list(table) == ["none", "noise"]
-    assert list(table["none"]) == list(table["noise"]) == ["mean", "median", "krum"]
+    found = cells(ROWS, MATRIX)
+    assert list(found) == ["none", "noise"]
+    assert list(found["none"]) == list(found["noise"]) == ["mean", "median", "krum"]
 
 
 def test_the_best_of_a_line_leads_with_those_whose_interval_meets_its():
     # mean: 2.4 to 2.7; median: 2.6 to 2.9; krum: 3.0 to 3.2.
-    table = cells(ROWS, MATRIX)
-    assert leading(table["none"], "lowest") == {"mean", "median"}
-    assert leading(table["none"], "highest") == {"krum"}
+    found = cells(ROWS, MATRIX)
+    assert leading(found["none"], "lowest") == {"mean", "median"}
+    assert leading(found["none"], "highest") == {"krum"}
 
 
 def test_a_cell_that_is_not_whole_does_not_lead_and_one_that_is_alone_leads_nobody():
     assert leading(cells(ROWS, MATRIX)["noise"], "lowest") == set()
-    rows = [*three("noise", "krum", 3.5, 3.6, 3.7), *ROWS[9:]]
+    rows = [*seeds("noise", "krum", 3.5, 3.6, 3.7), *ROWS[9:]]
     assert leading(cells(rows, MATRIX)["noise"], "lowest") == {"median"}
 
 
 def test_the_markdown_shows_cells_and_says_what_they_are():
-    text = markdown(ROWS, MATRIX).splitlines()
+    text = markdown(table(ROWS, MATRIX)).splitlines()
     assert text[0] == "| adversary \\ aggregator | mean | median | krum |"
     assert text[2] == "| none | **2.500 [2.400–2.700] (3)** | **2.650 [2.600–2.900] (3)** | 3.100 [3.000–3.200] (3) |"
     assert text[3] == "| noise | 8.500 [8.000–9.000] (2), diverged (1) | 2.900 [2.800–3.000] (3) | - |"
@@ -91,16 +96,25 @@ def test_the_markdown_shows_cells_and_says_what_they_are():
 def test_the_csv_has_a_line_a_cell(tmp_path):
     files = [Store(tmp_path).write(each) for each in ROWS]
     paths = write_matrix(files, tmp_path, "x", MATRIX)
-    assert paths == [tmp_path / "tables" / "x_matrix.md", tmp_path / "tables" / "x_matrix.csv"]
-    assert paths[0].read_text() == markdown(ROWS, MATRIX)
+    assert paths == [tmp_path / "tables" / f"x_matrix{suffix}" for suffix in (".md", ".csv", ".tex")]
+    assert paths[0].read_text() == markdown(table(ROWS, MATRIX))
     lines = list(csv.DictReader(io.StringIO(paths[1].read_text())))
     assert len(lines) == 2 * 3 == len(flat(ROWS, MATRIX))
     found = {(line["adversary"], line["aggregator"]): line for line in lines}
     assert found["none", "mean"]["median"] == "2.5"
     assert (found["none", "mean"]["lowest"], found["none", "mean"]["highest"]) == ("2.4", "2.7")
-    assert (found["noise", "mean"]["seeds"], found["noise", "mean"]["not_done"]) == ("2", "diverged:1")
+    assert (found["noise", "mean"]["seeds"], found["noise", "mean"]["instead"]) == ("2", "diverged:1")
     assert found["noise", "krum"]["median"] == ""
     assert found["none", "median"]["leading"] == "True"
+    assert found["none", "median"]["rows"] == "nonemedian0 nonemedian1 nonemedian2"
+
+
+def test_below_the_matrix_are_the_keys_behind_each_cell():
+    text = markdown(table(ROWS, MATRIX)).partition("<summary>rows behind each cell</summary>")[2].splitlines()
+    # The keys of one line begin alike: nonemean0 to nonemean2 differ in the ninth letter.
+    assert "- none, mean: nonemean0 nonemean1 nonemean2" in text
+    assert "- noise, median: noisemedian0 noisemedian1 noisemedian2" in text
+    assert not any("noise, krum" in line for line in text)  # nothing was measured
 
 
 def test_two_rows_that_a_matrix_cannot_tell_apart_are_named():

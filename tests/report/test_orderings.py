@@ -5,17 +5,30 @@ import math
 import pytest
 
 from bench.errors import RecordError
-from bench.report.orderings import CLAIMS, Claim, figure, findings, markdown
+from bench.report.formats import markdown
+from bench.report.orderings import CLAIMS, Claim, figure, findings, flat, table
 
 CLAIM = Claim(
     "Rarer", "a paper", "+3 %", 0.0, 3.0, {"sweep": "rare", "algorithm.sync_every": "10"}, {"algorithm.sync_every": "80"}
 )
 
 
+def key(every, seed, sweep="rare"):
+    return f"{every:02}{seed:02}{sweep}".ljust(32, "0")
+
+
 def row(every, seed, loss, sweep="rare", status="done"):
     command = f"python -m bench +sweep={sweep} hydra.mode=RUN algorithm=diloco algorithm.sync_every={every} seed={seed}"
     conf = {"algorithm": {"sync_every": every}}
-    return {"status": status, "command": command, "seed": seed, "final_loss": loss, "algorithm": "diloco", "conf": conf}
+    return {
+        "key": key(every, seed, sweep),
+        "status": status,
+        "command": command,
+        "seed": seed,
+        "final_loss": loss,
+        "algorithm": "diloco",
+        "conf": conf,
+    }
 
 
 def test_changes_are_those_of_perplexity_between_runs_of_one_seed():
@@ -55,8 +68,11 @@ def test_two_rows_of_one_seed_are_told():
 
 def test_the_table_has_a_line_for_each_claim_and_the_figure_one_for_each_that_is_measured():
     found = findings([row(10, 0, 2.0), row(80, 0, 2.1)], [CLAIM, *CLAIMS])
-    lines = markdown(found).splitlines()
+    lines = markdown(table(found)).splitlines()
     assert sum(line.startswith("|") for line in lines) == 2 + 1 + len(CLAIMS)
     assert "| Rarer | a paper | +3 % | +10.5 % [+10.5 to +10.5] (1) | disagrees |" in lines
+    assert f"- Rarer: {key(10, 0)[:8]} {key(80, 0)[:8]}" in lines
+    assert flat(found)["rows"][0] == f"{key(10, 0)} {key(80, 0)}"
+    assert flat(found)["median"][0] == pytest.approx(math.expm1(0.1))
     [panel] = figure(found).axes
     assert [tick.get_text() for tick in panel.get_yticklabels()] == ["Rarer"]

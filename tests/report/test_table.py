@@ -64,6 +64,7 @@ def test_a_line_of_the_table_says_what_its_row_says():
         "loss": "4.000",
         "time to target": "2.00 min",
         "sent a worker": "2.86 GB",
+        "row": "a",
     }
 
 
@@ -88,7 +89,7 @@ def test_notes_name_each_workload_and_each_reason():
 
 
 def test_the_markdown_has_a_line_a_row_and_the_csv_every_number_in_base_units(tmp_path):
-    markdown, table = write_tables(compared([cluster(), row(), unfit()]), tmp_path, "x")
+    markdown, table, latex = write_tables(compared([cluster(), row(), unfit()]), tmp_path, "x")
     bars = [line for line in markdown.read_text().splitlines() if line.startswith("|")]
     assert len(bars) == 2 + 3
     assert len({line.count("|") for line in bars}) == 1
@@ -97,6 +98,17 @@ def test_the_markdown_has_a_line_a_row_and_the_csv_every_number_in_base_units(tm
     assert [line["target_seconds"] for line in lines] == ["30.0", "120.0", ""]
     assert [line["share_bandwidth"] for line in lines] == ["0.25", "0.25", ""]
     assert lines[1]["sent_bytes"] == "2860000000.0"
+    assert "volunteer\\_home & diloco" in latex.read_text()
+
+
+def test_each_line_ends_in_the_start_of_its_key_which_no_other_row_of_the_folder_has(tmp_path):
+    keys = ["0123456789abcdef" * 2, "0123456789" + "f" * 22, "9" * 32]
+    frame = compared([row(key=key) for key in keys])
+    assert cells(frame)["row"] == ["0123456789a", "0123456789f", "99999999"]
+    assert list(cells(frame))[-1] == "row"
+    Store(tmp_path).row_path("9" * 20 + "0" * 12).write_text("broken, and still a file")
+    text = write_tables(frame, tmp_path, "x")[0].read_text()
+    assert f"| {'9' * 21} |" in text
 
 
 def test_tables_and_figures_are_the_same_bytes_each_time(tmp_path):
@@ -110,7 +122,7 @@ def test_tables_and_figures_are_the_same_bytes_each_time(tmp_path):
     first = written(tmp_path / "one")
     assert sorted(first) == [
         *(f"figures/x_{kind}.{suffix}" for kind in ("ledger", "loss") for suffix in ("png", "svg")),
-        *("tables/x.csv", "tables/x.md"),
+        *("tables/x.csv", "tables/x.md", "tables/x.tex"),
     ]
     assert written(tmp_path / "second") == first
 

@@ -1,0 +1,149 @@
+"""Rows that belong together: what a glance at scenarios, algorithms and seeds holds all else equal for."""
+
+import math
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from bench.record import Row
+from bench.report.cell import Cell
+from bench.report.projected import SCENARIOS
+
+FIRST = ("ddp", "local_sgd", "diloco")
+"""The algorithms that others are measured against come first, the others by name."""
+
+QUIET = ("seed", "hydra.mode")
+"""Settings that tell no two rows of a group apart."""
+
+WORDS = {
+    "diverged": "the loss is not finite",
+    "timeout": "longer than max_virtual",
+    "does_not_fit": "too large for its devices",
+    "skipped": "what does not go together",
+    "error": "it broke off",
+    "not trained": "the clock only",
+    "learnt nothing": "it does not end below where it began",
+    "never": "it does not come to the target",
+    "no cluster": "no row of the cluster learns the same with as many workers",
+}
+"""What stands in place of a number, and what it says; no other word does."""
+
+Number = Callable[[pd.Series], float | str]
+"""What a row says: a number, a word, or NaN for nothing."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows of one workload and number of workers whose commands set the same but for what may differ.
+
+    settings: what all of them set besides. rows: lines of `bench.report.frame.compared`, in the order of tables.
+    """
+
+    settings: str
+    workers: int
+    workload: str
+    rows: tuple[pd.Series, ...]
+
+    @property
+    def name(self) -> str:
+        """As a title has it."""
+        return f"{self.settings or 'as the presets are'}, {self.workers:g} worker{'s' if self.workers != 1 else ''}"
+
+    @property
+    def scenarios(self) -> list[str]:
+        """In the order of tables."""
+        return list(dict.fromkeys(row["scenario"] for row in self.rows))
+
+    @property
+    def algorithms(self) -> list[str]:
+        """In the order of tables."""
+        return sorted({row["algorithm"] for row in self.rows}, key=_algorithm)
+
+    @cached_property
+    def pairs(self) -> dict[tuple[str, str], list[pd.Series]]:
+        """The rows of each scenario and algorithm: a seed each; in the order of tables."""
+        found: dict[tuple[str, str], list[pd.Series]] = {}
+        for row in self.rows:
+            found.setdefault((row["scenario"], row["algorithm"]), []).append(row)
+        return found
+
+    def cell(self, scenario: str, algorithm: str, number: Number) -> Cell:
+        """What the rows of one pair say."""
+        return Cell.of((number(row), row["key"]) for row in self.pairs.get((scenario, algorithm), ()))
+
+    def line(self, scenario: str, number: Number) -> dict[str, Cell]:
+        """What the rows of one scenario say, by algorithm."""
+        return {algorithm: self.cell(scenario, algorithm, number) for algorithm in self.algorithms}
+
+    def notes(self) -> list[str]:
+        """The task, and seeds of which a pair has several rows: they are more than a seed's noise apart."""
+        first = self.rows[0]
+        target = first["target_loss"]
+        lines = [
+            f"{first['model']} trained, timed as {first['timed_as']}; workload {self.workload[:8]}"
+            + ("" if math.isnan(target) else f"; target loss {target:.3f}")
+        ]
+        count: dict[tuple[str, str, int], int] = {}
+        for row in self.rows:
+            place = row["scenario"], row["algorithm"], int(row["seed"])
+            count[place] = count.get(place, 0) + 1
+        return lines + [
+            f"{scenario}, {algorithm}: {number} rows have seed {seed}; all are shown, and they differ in more than a seed"
+            for (scenario, algorithm, seed), number in count.items()
+            if number > 1
+        ]
+
+
+def groups(frame: pd.DataFrame, differ: Sequence[str] = ("scenario", "algorithm")) -> list[Group]:
+    """The rows of a frame that differ only in scenario, algorithm, seed and the settings in `differ`, by settings."""
+    found: dict[tuple[str, int, str], list[pd.Series]] = {}
+    for _, row in frame.iterrows():
+        place = settings(row["command"], (*differ, *QUIET)), row["workers"], row["workload"]
+        found.setdefault(place, []).append(row)
+    return [Group(*place, tuple(sorted(found[place], key=place_of))) for place in sorted(found)]
+
+
+def settings(command: str, without: Iterable[str]) -> str:
+    """What a command sets, in one order whatever its own is, less some settings."""
+    overrides = shlex.split(command)[3:]  # after: python -m bench
+    return " ".join(sorted(text for text in overrides if text.lstrip("+~").partition("=")[0] not in without))
+
+
+def place_of(row: Row | pd.Series) -> tuple[tuple[int, str], tuple[int, str], str, str]:
+    """By which rows are ordered: scenario, algorithm, command, key."""
+    name = row["scenario"]
+    scenario = (SCENARIOS.index(name) if name in SCENARIOS else len(SCENARIOS)), name
+    return scenario, _algorithm(row["algorithm"]), row["command"], row["key"]
+
+
+def number_of(value: str) -> Number:
+    """What a row says of a column of the frame: its number, or one of WORDS."""
+
+    def number(row: pd.Series) -> float | str:
+        if row["status"] != "done":
+            return str(row["status"])
+        if math.isfinite(row[value]):
+            return float(row[value])
+        if not row["curve"]["loss"]:
+            return "not trained"
+        if math.isnan(row["best_loss"]):
+            return "learnt nothing"
+        if math.isinf(row[value]) or math.isnan(row["target_seconds"]):
+            return "never"
+        return "no cluster"
+
+    return number
+
+
+def spoken(cells: Iterable[Cell]) -> list[str]:
+    """A note of the words that stand in some cells, if any do."""
+    said = {word for cell in cells for word, _ in cell.others}
+    meanings = [f"{word}: {meaning}" for word, meaning in WORDS.items() if word in said]
+    return ["; ".join(meanings)] if meanings else []
+
+
+def _algorithm(name: str) -> tuple[int, str]:
+    return (FIRST.index(name) if name in FIRST else len(FIRST)), name
