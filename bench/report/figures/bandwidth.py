@@ -92,7 +92,7 @@ def by_uplink(variant: Variant) -> dict[float, list[pd.Series]]:
 
 
 def crossing(rates: Sequence[float], percents: Sequence[float], level: float = MARKED) -> float:
-    """The rate from which `percents` are at least `level`, between rates along their logarithm; NaN where they never cross it."""
+    """The rate from which `percents` are at least `level`, between rates along their logarithm; NaN if they never rise to it."""
     for (before, lower), (after, higher) in zip(
         zip(rates, percents, strict=True), zip(rates[1:], percents[1:], strict=True), strict=False
     ):
@@ -125,7 +125,14 @@ def _line(panel: Axes, variant: Variant, found: Mapping[float, Sequence[pd.Serie
     if math.isfinite(enough):
         words += f", {MARKED:g} % at {rate_text(enough)}"
     [line] = panel.plot(
-        rates, middle, linestyle=own.dash, marker=own.marker, color=own.colour, linewidth=1.2, markersize=3.5, label=plain(words)
+        rates,
+        middle,
+        linestyle=own.dash,
+        marker=own.marker,
+        color=own.colour,
+        linewidth=1.2,
+        markersize=3.5,
+        label=plain(words),
     )
     tip(line, f"{words}; {variant.scenario}; {variant.keys()}")
     for rate, height, rows in zip(rates, middle, found.values(), strict=True):
@@ -133,7 +140,8 @@ def _line(panel: Axes, variant: Variant, found: Mapping[float, Sequence[pd.Serie
         keys = " ".join(str(row["key"])[:8] for row in rows)
         tip(point, f"{variant.algorithm}: {height:.1f} % at {rate_text(rate * scale)}; {keys}")
     if any(len(seeds) > 1 for seeds in percents):
-        panel.fill_between(rates, *([pick(s) for s in percents] for pick in (min, max)), color=own.colour, alpha=0.18, linewidth=0)
+        low, high = [min(seeds) for seeds in percents], [max(seeds) for seeds in percents]
+        panel.fill_between(rates, low, high, color=own.colour, alpha=0.18, linewidth=0)
     if math.isfinite(enough):
         panel.plot(
             enough / scale, MARKED, marker="o", markersize=7, color=own.colour, markerfacecolor="white", linestyle="none"

@@ -3,13 +3,13 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bench.report.figures.palette import BUCKET_COLOURS, BUCKET_HATCHES
+from bench.report.figures.palette import BUCKET_COLOURS, BUCKET_EDGES, BUCKET_HATCHES
 from bench.report.figures.seeds import variants
 from bench.report.figures.write import plain, tip
 from bench.timeline import BUCKETS
 
 MOST_BARS = 40
-_LEAST = 5e-4
+_LEAST = 1e-3
 """Of the worker-seconds, that can be seen."""
 _WIDEST = 90
 """Characters of a label."""
@@ -46,7 +46,7 @@ def ledger_bars(frame: pd.DataFrame) -> Figure:
     panel.axvline(100, color="black", linewidth=1)
     if rows:
         figure.legend(
-            fontsize=8, loc="outside lower center", ncol=min(6, len(shown)), frameon=False, handlelength=2.5, handleheight=1.2
+            fontsize=8, loc="outside lower center", ncol=min(7, len(shown)), frameon=False, handlelength=2.5, handleheight=1.2
         )
     return figure
 
@@ -61,7 +61,7 @@ def _bars(figure: Figure, bucket: str, rows: list[pd.Series]) -> None:
         left=[100 * sum(row["ledger"][name] for name in before) for _, row in seen],
         color=BUCKET_COLOURS[bucket],
         hatch=BUCKET_HATCHES[bucket],
-        edgecolor="0.2",
+        edgecolor=BUCKET_EDGES[bucket],
         linewidth=0.3,
         height=0.75,
         label=bucket.replace("_", " "),

@@ -9,18 +9,20 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogFormatterSciNotation, LogLocator, NullFormatter
 
 from bench.report.figures.palette import DASH_DOT, DASHED, DOTTED, SOLID, look
 from bench.report.figures.seeds import Variant, loss_band, variants
 from bench.report.figures.write import plain, tip
-from bench.report.frame import is_cluster
+from bench.report.frame import CLUSTER, is_cluster
 
 _STYLES = (SOLID, DASHED, DASH_DOT, DOTTED)
 _MOST_SETTINGS = 16
 """Of a sweep, that can be told apart by dashes and widths; the lines of a larger one are told by their algorithm alone."""
 _MOST_BANDS = 12
 """Of a panel, that can be seen; with more lines than that there are none."""
+_MOST_ALIGNED = 8
+"""Lines of a panel that can be told apart on an axis that all panels have; with more, each has an axis of its own."""
 _MOST_PANELS = 24
 _ABREAST = 4
 _MOST_POINTS = 240
@@ -62,7 +64,8 @@ def loss_figure(frame: pd.DataFrame, axis: Axis = SECONDS) -> Figure:
     columns = min(_ABREAST, max(1, len(panels_of)))
     lines = max(1, math.ceil(len(panels_of) / columns))
     figure = Figure(figsize=(max(3.2 * columns + 0.6, 5.5), 2.9 * lines + 0.4), layout="constrained")
-    grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
+    most = max((sum((one.workload, one.scenario) == of for one in shown) for of in panels_of), default=0)
+    grid = figure.subplots(lines, columns, sharex=most <= _MOST_ALIGNED, sharey=True, squeeze=False)
     for number, panel in enumerate(grid.flat):
         if number >= len(panels_of):
             panel.set_axis_off()
@@ -72,12 +75,12 @@ def loss_figure(frame: pd.DataFrame, axis: Axis = SECONDS) -> Figure:
         rows = trained[(trained["workload"] == workload) & (trained["scenario"] == scenario)]
         _ideal(panel, axis, trained[trained["workload"] == workload], rows["peak_flops"].max())
         for variant in own:
-            _line(panel, axis, variant, styles, band=len(own) <= _MOST_BANDS)
+            crowd = not styles and sum(one.algorithm == variant.algorithm for one in own) > _MOST_SETTINGS
+            _line(panel, axis, variant, styles, band=len(own) <= _MOST_BANDS, crowd=crowd)
         panel.axhline(rows["target_loss"].max(), color="0.6", linewidth=0.8, label="target loss")
         alone = sum(name == scenario for _, name in panels_of) == 1
         panel.set_title(plain(scenario) if alone else f"{plain(scenario)}, workload {workload[:8]}", fontsize=9)
         panel.set(xscale="log")
-        panel.xaxis.set_minor_formatter(NullFormatter())
         panel.tick_params(labelsize=8)
         panel.grid(alpha=0.25)
         if number + columns >= len(panels_of):
@@ -86,6 +89,8 @@ def loss_figure(frame: pd.DataFrame, axis: Axis = SECONDS) -> Figure:
         if number % columns == 0:
             panel.set_ylabel("held-out loss (nats a token)", fontsize=8)
     if shown:
+        for panel in grid.flat[: len(panels_of)]:
+            _ticks(panel)
         _limits(grid.flat[0], trained)
         _legend(figure)
     if many > _MOST_PANELS:
@@ -97,8 +102,11 @@ def _rows(frame: pd.DataFrame) -> Any:
     return zip(frame["curve"], frame.iterrows(), strict=True)
 
 
-def _line(panel: Axes, axis: Axis, variant: Variant, styles: dict[str, int], *, band: bool) -> None:
-    """One variant: where settings differ, their dashes and widths tell them, else the algorithm's own do."""
+def _line(panel: Axes, axis: Axis, variant: Variant, styles: dict[str, int], *, band: bool, crowd: bool) -> None:
+    """One variant: where settings differ, their dashes and widths tell them, else the algorithm's own do.
+
+    In a `crowd`, where an algorithm has more variants than can be told apart, lines are thin and have no markers.
+    """
     own = look(variant.algorithm)
     found = loss_band(variant.rows, axis.of)
     kept = slice(None, None, math.ceil(len(found.x) / _MOST_POINTS) or 1)
@@ -108,9 +116,9 @@ def _line(panel: Axes, axis: Axis, variant: Variant, styles: dict[str, int], *, 
         found.x[kept],
         found.middle[kept],
         linestyle=own.dash if style is None else _STYLES[style % len(_STYLES)],
-        linewidth=1.2 if style is None else 1 + 0.6 * (style // len(_STYLES) % 4),
+        linewidth=(0.6 if crowd else 1.2) if style is None else 1 + 0.6 * (style // len(_STYLES) % 4),
         color=own.colour,
-        marker=own.marker,
+        marker="" if crowd else own.marker,
         markersize=3.5,
         markevery=max(1, len(found.x[kept]) // _MARKS),
         label=plain(label),
@@ -127,7 +135,7 @@ def _line(panel: Axes, axis: Axis, variant: Variant, styles: dict[str, int], *, 
 
 
 def _ideal(panel: Axes, axis: Axis, rows: pd.DataFrame, peak: float) -> None:
-    """The cluster with the same peak FLOP/s, unhindered: its time as if its devices never waited; of bytes there is no ideal."""
+    """The cluster with the same peak FLOP/s, unhindered: as if its devices never waited; of bytes there is no ideal."""
     clusters = [row for _, row in rows.iterrows() if is_cluster(row)]
     if not clusters or axis is SENT:
         return
@@ -137,22 +145,35 @@ def _ideal(panel: Axes, axis: Axis, rows: pd.DataFrame, peak: float) -> None:
         return [share * place for place in axis.of(row)]
 
     found = loss_band(clusters, at)
-    label = "ideal: h100_cluster, ddp" + (", as much peak, unhindered" if axis is SECONDS else "")
+    label, words = "synchronous cluster", f"{CLUSTER['algorithm']} on {CLUSTER['scenario']}"
+    if axis is SECONDS:
+        label, words = "ideal: unhindered cluster", f"ideal: {words} with as much peak FLOP/s, unhindered"
     [line] = panel.plot(found.x, found.middle, DOTTED, color="0.25", linewidth=1, zorder=1.5, label=label)
-    tip(line, label)
+    tip(line, words)
 
 
 def _limits(panel: Axes, trained: pd.DataFrame) -> None:
     """What gets worse than it began leaves the picture upwards."""
     begin = max(curve["loss"][0] for curve in trained["curve"])
-    least = min(loss for curve in trained["curve"] for loss in curve["loss"] if math.isfinite(loss))
-    panel.set_ylim(least - 0.05 * (begin - least), begin + 0.02 * (begin - least))
+    drawn = [loss for curve in trained["curve"] for loss in curve["loss"][1:] if math.isfinite(loss)]
+    least = min(drawn, default=begin - 1)
+    most = min(begin, max([*drawn, *trained["target_loss"].dropna()], default=begin))
+    panel.set_ylim(least - 0.05 * (most - least or 1), most + 0.05 * (most - least or 1))
+
+
+def _ticks(panel: Axes) -> None:
+    """Powers of ten; on an axis of less than two of them, also twice and five times these."""
+    low, high = panel.get_xlim()
+    if high < 100 * low:
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.xaxis.set_major_formatter(LogFormatterSciNotation(minor_thresholds=(math.inf, math.inf)))
+    panel.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _legend(figure: Figure) -> None:
     """Below the panels, each label once; one row of it is as high as a line of its letters."""
-    lines = {line.get_label(): line for panel in figure.axes for line in panel.get_lines()}
-    last = [label for label in lines if label.startswith(("target", "ideal"))]
+    lines = {str(line.get_label()): line for panel in figure.axes for line in panel.get_lines()}
+    last = [label for label in lines if label.startswith(("target", "ideal:", "synchronous cluster"))]
     labels = [*(label for label in lines if label not in last), *last]
     widest = max(map(len, labels))
     columns = max(1, min(len(labels), int(figure.get_figwidth() * 15 / (widest + 8))))

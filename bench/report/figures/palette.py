@@ -1,4 +1,4 @@
-"""What stands for what in every figure: a look for each algorithm and each bucket, told apart in colour, by the colour-blind, in grey.
+"""A look for each algorithm and each bucket, the same in every figure, told apart in colour, by the colour-blind and in grey.
 
 Colours are Okabe & Ito's (https://jfly.uni-koeln.de/color/), moved apart in lightness; a family of algorithms shares a hue.
 """
@@ -83,19 +83,25 @@ BUCKET_COLOURS = {
 }
 BUCKET_HATCHES = {
     "compute": "",
-    "codec": "oo",
+    "codec": "--",
     "aggregation": "++",
-    "verification": "**",
+    "verification": "xx",
     "bandwidth": "///",
     "latency": "\\\\\\",
-    "straggler_wait": "...",
+    "straggler_wait": "|||",
     "pipeline_bubble": "---",
     "discarded": "xxx",
-    "checkpoint": "|||",
-    "recovering": "..",
+    "checkpoint": "+++",
+    "recovering": "//",
     "down": "",
 }
-"""Of each bucket of the ledger, in bars; what has no hatch is told by its lightness: compute in the middle, down dark."""
+"""Of each bucket of the ledger, in bars, all lines: dots make large files; compute and down have none, and down is darker."""
+
+
+BUCKET_EDGES = {
+    bucket: "white" if bucket in ("aggregation", "verification", "bandwidth") else "0.15" for bucket in BUCKET_COLOURS
+}
+"""The colour of each bucket's hatch and edge: light on dark."""
 
 
 def look(name: str) -> Look:

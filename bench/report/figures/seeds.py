@@ -33,7 +33,7 @@ class Variant:
 
 
 def variants(frame: pd.DataFrame, less: Collection[str] = ()) -> list[Variant]:
-    """The rows of `frame` by workload, scenario, algorithm and settings, in their order; settings in `less` do not part them."""
+    """The rows of `frame` by workload, scenario, algorithm and settings, in their order; settings in `less` part none."""
     silent = {"scenario", "algorithm", "seed", *less}
     said = [
         [text for text in shlex.split(command)[3:] if text.lstrip("+~").partition("=")[0] not in silent]

@@ -61,7 +61,7 @@ def _svg(figure: Figure) -> bytes:
     data = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "farbench", "svg.fonttype": "path"}):
         figure.savefig(data, format="svg", metadata={"Date": None})
-    return _own_ids(_UNFIT.sub("", data.getvalue())).encode()
+    return _compact(_own_ids(_UNFIT.sub("", data.getvalue()))).encode()
 
 
 def _own_ids(svg: str) -> str:
@@ -75,3 +75,12 @@ def _own_ids(svg: str) -> str:
     short = {name: f"f{digest}-{number:x}" for number, name in enumerate(known)}
     svg = re.sub(r' id="([^"]*)"', lambda found: f' id="{short[found[1]]}"' if found[1] in short else "", svg)
     return re.sub(r'(href="|url\()#([^")]*)', lambda found: f"{found[1]}#{short[found[2]]}", svg)
+
+
+def _compact(svg: str) -> str:
+    """The SVG with its paths on one line each, in thousandths of a point."""
+
+    def shorter(path: re.Match[str]) -> str:
+        return re.sub(r"\d+\.\d{3}\d+", lambda number: f"{float(number[0]):.3f}", " ".join(path[0].split()))
+
+    return re.sub(r'(?<= )d="[^"]*"', shorter, svg)
