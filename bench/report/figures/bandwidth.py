@@ -48,9 +48,10 @@ def bandwidth_figure(frame: pd.DataFrame) -> Figure | None:
             panel.set_axis_off()
             continue
         _levels(panel)
-        for variant, found in shown:
-            if (variant.workload, variant.scenario) == panels_of[number]:
-                _line(panel, variant, found, RATE.units[unit])
+        own = [one for one in shown if (one[0].workload, one[0].scenario) == panels_of[number]]
+        for place, (variant, found) in enumerate(own):
+            # The first are the widest, so that one under another is still seen.
+            _line(panel, variant, found, RATE.units[unit], wider=1 - place / len(own))
         workload, scenario = panels_of[number]
         alone = sum(name == scenario for _, name in panels_of) == 1
         panel.set_title(plain(scenario) if alone else f"{plain(scenario)}, workload {workload[:8]}", fontsize=9)
@@ -92,7 +93,7 @@ def by_uplink(variant: Variant) -> dict[float, list[pd.Series]]:
 
 
 def crossing(rates: Sequence[float], percents: Sequence[float], level: float = MARKED) -> float:
-    """The rate from which `percents` are at least `level`, between rates along their logarithm; NaN if they never rise to it."""
+    """The rate at which `percents` first rise to `level`, between rates along their logarithm; NaN if they never do."""
     for (before, lower), (after, higher) in zip(
         zip(rates, percents, strict=True), zip(rates[1:], percents[1:], strict=True), strict=False
     ):
@@ -114,7 +115,7 @@ def _levels(panel: Axes) -> None:
     panel.axhline(100, color="black", linewidth=1, zorder=1, label="ideal: 100 %")
 
 
-def _line(panel: Axes, variant: Variant, found: Mapping[float, Sequence[pd.Series]], scale: float) -> None:
+def _line(panel: Axes, variant: Variant, found: Mapping[float, Sequence[pd.Series]], scale: float, wider: float) -> None:
     """The median at each rate, the seeds' band, and where the line crosses the marked level."""
     own = look(variant.algorithm)
     percents = [[100 * float(row["system_efficiency"]) for row in rows] for rows in found.values()]
@@ -130,13 +131,13 @@ def _line(panel: Axes, variant: Variant, found: Mapping[float, Sequence[pd.Serie
         linestyle=own.dash,
         marker=own.marker,
         color=own.colour,
-        linewidth=1.2,
-        markersize=3.5,
+        linewidth=1 + 1.5 * wider,
+        markersize=3 + 3 * wider,
         label=plain(words),
     )
     tip(line, f"{words}; {variant.scenario}; {variant.keys()}")
     for rate, height, rows in zip(rates, middle, found.values(), strict=True):
-        [point] = panel.plot(rate, height, linestyle="none", marker=own.marker, color=own.colour, markersize=3.5)
+        [point] = panel.plot(rate, height, linestyle="none", marker=own.marker, color=own.colour, markersize=3 + 3 * wider)
         keys = " ".join(str(row["key"])[:8] for row in rows)
         tip(point, f"{variant.algorithm}: {height:.1f} % at {rate_text(rate * scale)}; {keys}")
     if any(len(seeds) > 1 for seeds in percents):

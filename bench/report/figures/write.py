@@ -3,7 +3,9 @@
 import io
 import re
 from hashlib import sha256
+from html import escape
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 import matplotlib
 from matplotlib.artist import Artist
@@ -23,7 +25,7 @@ _UNFIT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # characters that XML has 
 
 def tip(artist: Artist, text: str) -> None:
     """Let a browser show `text` where the pointer is on `artist` in the SVG: a line, a bar, a text, a collection."""
-    artist.set_gid(_TIP + text)  # the SVG names the artist's group by it, until `write_figure` makes it a title
+    artist.set_gid(_TIP + quote(text, safe=""))  # the SVG names the artist's group by it, until `write_figure` makes it a title
 
 
 def plain(text: str) -> str:
@@ -69,12 +71,22 @@ def _own_ids(svg: str) -> str:
 
     Ids that nothing refers to are left out.
     """
-    svg = re.sub(rf'<g id="{_TIP}([^"]*)">', r"<g><title>\1</title>", svg)
     known = dict.fromkeys(re.findall(r'(?:href="|url\()#([^")]*)', svg))
     digest = sha256(svg.encode()).hexdigest()[:8]
     short = {name: f"f{digest}-{number:x}" for number, name in enumerate(known)}
-    svg = re.sub(r' id="([^"]*)"', lambda found: f' id="{short[found[1]]}"' if found[1] in short else "", svg)
-    return re.sub(r'(href="|url\()#([^")]*)', lambda found: f"{found[1]}#{short[found[2]]}", svg)
+
+    def own(found: re.Match[str]) -> str:
+        if found[1].startswith(_TIP):
+            return found[0]
+        return f' id="{short[found[1]]}"' if found[1] in short else ""
+
+    svg = re.sub(r' id="([^"]*)"', own, svg)
+    svg = re.sub(r'(href="|url\()#([^")]*)', lambda found: f"{found[1]}#{short[found[2]]}", svg)
+    return re.sub(rf'<g id="{_TIP}([^"]*)">', lambda found: f"<g><title>{_title(found[1])}</title>", svg)
+
+
+def _title(quoted: str) -> str:
+    return escape(_UNFIT.sub("", unquote(quoted)))
 
 
 def _compact(svg: str) -> str:
