@@ -83,7 +83,7 @@ def loss_figure(frame: pd.DataFrame, axis: Axis = SECONDS) -> Figure:
         panel.set(xscale="log")
         panel.tick_params(labelsize=8)
         panel.grid(alpha=0.25)
-        if number + columns >= len(panels_of):
+        if number + columns >= len(panels_of) or most > _MOST_ALIGNED:
             panel.set_xlabel(axis.label, fontsize=8)
             panel.tick_params(labelbottom=True)
         if number % columns == 0:
@@ -172,7 +172,9 @@ def _ticks(panel: Axes) -> None:
 
 def _legend(figure: Figure) -> None:
     """Below the panels, each label once; one row of it is as high as a line of its letters."""
-    lines = {str(line.get_label()): line for panel in figure.axes for line in panel.get_lines()}
+    drawn = [line for panel in figure.axes for line in panel.get_lines()]
+    lines = {str(line.get_label()): line for line in drawn}
+    lines |= {str(line.get_label()): line for line in drawn if line.get_marker()}  # not one of a crowd, if there is another
     last = [label for label in lines if label.startswith(("target", "ideal:", "synchronous cluster"))]
     labels = [*(label for label in lines if label not in last), *last]
     widest = max(map(len, labels))
