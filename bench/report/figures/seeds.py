@@ -67,7 +67,7 @@ def loss_band(rows: Sequence[pd.Series], along: Callable[[pd.Series], Sequence[f
     losses = np.full((len(rows), len(steps)), np.inf)
     places = np.full((len(rows), len(steps)), np.nan)
     for number, row in enumerate(rows):
-        at = [steps.index(step) for step in row["curve"]["steps"][1:]]
+        at = np.searchsorted(steps, row["curve"]["steps"][1:])
         own = np.array(row["curve"]["loss"][1:], float)
         losses[number, at] = np.where(np.isfinite(own), own, np.inf)
         places[number, at] = along(row)[1:]
