@@ -3,7 +3,17 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bench.reference.report import COLOURS, diagonal, scatter
+from bench.reference.report import diagonal, scatter
+from bench.report.figure import look, tip
+
+_METHODS = {
+    "data parallel": ("ddp", "-"),
+    "DiLoCo": ("diloco", "-"),
+    "Streaming DiLoCo": ("streaming_diloco", "-"),
+    "Streaming, overlapped": ("streaming_diloco", "--"),
+    "Streaming, overlapped, FP4": ("streaming_diloco", ":"),
+}
+"""The algorithm whose colour and marker each method has, and the dash that tells methods of one algorithm apart."""
 
 
 def network_figure(frame: pd.DataFrame) -> Figure:
@@ -38,11 +48,21 @@ def streaming_figure(frame: pd.DataFrame) -> Figure:
     levels = sorted(frame["utilisation"].unique())
     for panel, model in zip(panels, models, strict=True):
         of_model = frame[frame["model"] == model]
-        for colour, (method, group) in zip(COLOURS, of_model.groupby("method", sort=False), strict=False):
+        for method, group in of_model.groupby("method", sort=False):
+            name, dash = _METHODS[str(method)]
+            own = look(name)
             places = [levels.index(level) for level in group["utilisation"]]
-            panel.plot(places, group["predicted"], color=colour, linewidth=1)
-            panel.scatter(places, group["predicted"], marker=".", s=20, color=colour, label=f"{method}")
-            panel.scatter(places, group["measured"], marker="o", s=45, facecolors="none", edgecolors=colour)
+            [line] = panel.plot(
+                *(places, group["predicted"]),
+                linestyle=dash,
+                marker=own.marker,
+                markersize=3,
+                color=own.colour,
+                linewidth=1,
+                label=method,
+            )
+            tip(line, f"{method}, {model}: predicted")
+            panel.scatter(places, group["measured"], marker="o", s=45, facecolors="none", edgecolors=own.colour)
         panel.set(title=model, yscale="log", xlabel="compute utilisation (%)")
         panel.set_xticks(range(len(levels)), [f"{100 * level:g}" for level in levels])
         panel.grid(alpha=0.25)
@@ -58,7 +78,8 @@ def measured_diloco_figure(frame: pd.DataFrame) -> Figure:
     who = utilisation["algorithm"] + (", H = " + utilisation["sync_every"].astype(str)).where(
         utilisation["algorithm"] == "DiLoCo", ""
     )
-    return scatter(utilisation.assign(who=who), "who", "share of the time that is computing")
+    colours = {name: look("diloco" if name.startswith("DiLoCo") else "ddp").colour for name in who}
+    return scatter(utilisation.assign(who=who), "who", "share of the time that is computing", colours)
 
 
 def layouts_figure(frame: pd.DataFrame) -> Figure:

@@ -29,14 +29,18 @@ def verdict(row: pd.Series) -> str:
     return f"{row['within']} ({100 * row['tolerance']:.0f} %)" if row["within"] else "-"
 
 
-def scatter(frame: pd.DataFrame, label: str, unit: str) -> Figure:
-    """Predicted against measured, a marker for each value of the column `label`; the ideal is the diagonal."""
+def scatter(frame: pd.DataFrame, label: str, unit: str, colours: Mapping[str, str] | None = None) -> Figure:
+    """Predicted against measured, a marker for each value of the column `label`; the ideal is the diagonal.
+
+    `colours` are those of the values, if they are not just to differ.
+    """
     figure = Figure(figsize=(5.5, 5), layout="constrained")
     panel = figure.subplots()
     both = frame[["measured", "predicted"]]  # what is furthest off must not fall off the picture
     diagonal(panel, both.min().min(), both.max().max(), unit)
     for number, (name, group) in enumerate(frame.groupby(label, sort=False)):
-        marker, colour = _MARKERS[number % len(_MARKERS)], COLOURS[number % len(COLOURS)]
+        marker = _MARKERS[number % len(_MARKERS)]
+        colour = colours[str(name)] if colours else COLOURS[number % len(COLOURS)]
         points = group["measured"], group["predicted"]
         panel.scatter(*points, marker=marker, s=22, facecolors="none", edgecolors=colour, linewidths=0.9, label=str(name))
     panel.legend(fontsize=8)

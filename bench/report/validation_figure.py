@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.report.figure import colour, places
+from bench.report.figure import look, tip
 from bench.report.judged import Judged
 from bench.units import seconds_text
 
@@ -99,8 +99,8 @@ def _point(
     panel: Axes, one: Judged, place: tuple[float, float], spread: tuple[float, float], markers: Mapping[float, str]
 ) -> None:
     """A cell's marker, with the spread of its measurements to the left and to the right."""
-    own = colour(places([one.algorithm])[one.algorithm])
-    panel.errorbar(
+    own = look(one.algorithm).colour
+    drawn = panel.errorbar(
         *place,
         xerr=[[spread[0]], [spread[1]]],
         marker=markers.get(one.round_trip, "."),
@@ -110,6 +110,8 @@ def _point(
         elinewidth=0.8,
         linestyle="none",
     )
+    words = f"predicted {seconds_text(one.cell.predicted_communication)}, measured"
+    tip(drawn.lines[0], f"{one.name}: {words} {seconds_text(one.cell.measured_communication)}; {one.key[:8]}")
 
 
 def _legend(markers: Mapping[float, str]) -> list[Line2D]:

@@ -6,7 +6,6 @@ import json
 import math
 import shutil
 import sys
-from xml.etree import ElementTree
 
 import pytest
 
@@ -15,7 +14,7 @@ from bench.record import Store, blank_row
 from bench.record.row import CLOCKED
 from bench.report import __main__ as command
 from bench.report import six_lines
-from bench.report.figure import loss_over_time, write_figures
+from bench.report.figure import write_figures
 from bench.report.frame import compared
 from bench.report.publish import publish, tell
 from bench.report.table import cells, notes, write_tables
@@ -121,23 +120,14 @@ def test_tables_and_figures_are_the_same_bytes_each_time(tmp_path):
 
     first = written(tmp_path / "one")
     assert sorted(first) == [
-        *(f"figures/x_{kind}.{suffix}" for kind in ("ledger", "loss") for suffix in ("png", "svg")),
+        *(
+            f"figures/x_{kind}.{suffix}"
+            for kind in ("ledger", "loss", "loss_bytes", "loss_tokens")
+            for suffix in ("png", "svg")
+        ),
         *("tables/x.csv", "tables/x.md", "tables/x.tex"),
     ]
     assert written(tmp_path / "second") == first
-
-
-def test_figures_are_svg_and_png_and_name_their_axes(tmp_path):
-    for svg in write_figures(compared([cluster(), row()]), tmp_path, "x"):
-        assert ElementTree.parse(svg).getroot().tag == "{http://www.w3.org/2000/svg}svg"
-        assert svg.with_suffix(".png").read_bytes().startswith(b"\x89PNG\r\n")
-    text = (tmp_path / "figures" / "x_loss.svg").read_text() + (tmp_path / "figures" / "x_ledger.svg").read_text()
-    for label in ("virtual time (s)", "held-out loss (nats a token)", "share of worker-seconds (%)", "h100_cluster"):
-        assert f"<!-- {label} -->" in text
-
-
-def test_figures_are_drawn_where_nothing_was_trained(tmp_path):
-    assert all(path.exists() for path in write_figures(compared([unfit()]), tmp_path, "x"))
 
 
 def stored(folder, *rows) -> list:
@@ -202,37 +192,3 @@ def test_the_last_line_of_json_holds_the_figures_of_the_table(tmp_path, capsys):
     assert printed["rows"][0]["share_bandwidth"] == 0.25
     assert printed["rows"][2]["final_loss"] is None
     assert all((tmp_path / path).exists() for path in printed["written"])
-
-
-def test_an_algorithm_keeps_its_colour_whichever_others_a_figure_shows():
-    def colour(rows):
-        lines = loss_over_time(compared(rows)).axes[0].get_lines()
-        return next(line.get_color() for line in lines if line.get_label() == "diloco")
-
-    assert colour([row()]) == colour([row(algorithm="ddp"), row(), row(algorithm="of_my_own")])
-
-
-def test_a_legend_names_each_algorithm_once():
-    figure = loss_over_time(compared([row(seed=seed) for seed in range(5)]))
-    assert [text.get_text() for text in figure.axes[-1].get_legend().get_texts()] == ["diloco", "target loss"]
-
-
-def settings_figure(count):
-    rows = [row(command=f"python -m bench scenario=volunteer_home algorithm.sync_every={number}") for number in range(count)]
-    return loss_over_time(compared(rows))
-
-
-def test_settings_of_one_algorithm_are_told_apart_by_dashes_or_width():
-    lines = [line for line in settings_figure(16).axes[0].get_lines() if line.get_label() != "target loss"]
-    assert len({line.get_label() for line in lines}) == 16
-    assert len({(line.get_linestyle(), line.get_linewidth()) for line in lines}) == 16
-    assert len({line.get_color() for line in lines}) == 1
-    many = [line.get_label() for line in settings_figure(17).axes[0].get_lines()]
-    assert set(many) == {"diloco", "target loss"}
-
-
-def test_a_loss_that_explodes_does_not_flatten_the_others():
-    explodes = row(curve={"steps": [0, 20, 40], "virtual_seconds": [0.0, 60.0, 120.0], "loss": [6.0, 900.0, math.inf]})
-    bottom, top = loss_over_time(compared([row(), explodes])).axes[0].get_ylim()
-    assert 3.5 < bottom < 4.0  # the lowest loss
-    assert 6.0 < top < 6.5  # what all began with

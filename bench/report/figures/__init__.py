@@ -1,0 +1,1 @@
+"""Figures of rows, by subject; `bench.report.figure` writes them."""
