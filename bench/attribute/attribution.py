@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.attribute.corners import Corner, Corners, NoCorner, named
-from bench.attribute.record import SCHEMA, Record, found, record_key, record_path, write_record
+from bench.attribute.record import SCHEMA, Record, found, read_record, record_key, record_path, write_record
 from bench.attribute.shapley import shapley
 from bench.attribute.switches import NOTHING_LEFT, SWITCHES, TIMED
 from bench.build import build
@@ -72,7 +72,7 @@ class Attribution:
             except NoCorner as error:
                 record |= {"status": error.status, "reason": str(error)}
             write_record(self.conf["results"], record)
-        return record, path
+            return read_record(path), path
 
     def _figures(self) -> dict[str, Any]:
         """What all corners of all seeds come to."""
@@ -118,7 +118,7 @@ class Attribution:
         missing = [name for name in needed if not (Path(self.conf["results"]) / "curves" / f"{name}.csv").exists()]
         corners = sum(len(world.found) for world in worlds)
         self._progress.say(
-            f"{corners} corners and {len(worlds)} references learn in {len(needed)} ways: "
+            f"{corners} corners and the reference{'s' * (len(worlds) > 1)} learn in {len(needed)} ways: "
             f"{len(needed) - len(missing)} found, {len(missing)} to train"
         )
         curves = {}
