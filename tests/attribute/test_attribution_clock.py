@@ -5,7 +5,6 @@ import math
 import pytest
 from attributed import ALIKE, FREE, attributed, attribution, factor
 
-from bench.attribute import attribution as module
 from bench.attribute.switches import SWITCHES, TIMED
 from bench.devices import step_seconds
 from bench.simulator import Simulator
@@ -192,4 +191,3 @@ def test_each_corner_is_simulated_once_a_seed_and_a_record_not_at_all(tmp_path, 
     assert attributed(tmp_path, *CLOCK, *slow, seeds=2) == record
     assert len(runs) == 10
     assert attributed(tmp_path, *CLOCK, *slow, seeds=1)["key"] != record["key"]
-    assert module.SCHEMA == record["schema"]
