@@ -63,7 +63,7 @@ def check_top(conf: Mapping[str, Any], config: str = "config") -> None:
     """
     groups, settings = _top(config)
     for name in conf:
-        if name not in groups | settings | {"sweep", "matrix", "target_loss", "emulate", "solve"}:
+        if name not in groups | settings | {"sweep", "matrix", "target_loss", "emulate", "attribute", "solve"}:
             raise ConfError(f"{name} is not a setting of this run{did_you_mean(name, groups | settings)}")
     for name in sorted(groups | settings):
         if conf.get(name) is None:
@@ -103,7 +103,8 @@ def _top(config: str) -> tuple[set[str], set[str]]:
 def _words(config: str) -> set[str]:
     """The first words of all settings of a command."""
     groups, settings = _top(config)
-    return groups | settings | ({"solve"} if config == "project" else {"sweep", "emulate", "matrix", "target_loss"})
+    others = {"sweep", "emulate", "attribute", "matrix", "target_loss"}
+    return groups | settings | ({"solve"} if config == "project" else others)
 
 
 def _how(group: str, value: Any) -> str:

@@ -126,16 +126,7 @@ class Run(Setup):
 
     def curve(self, schedule: Schedule | Order, corpus: Corpus) -> tuple[str, Curve]:
         """The curve of a schedule and its name; trained only if no run with the same learning has been."""
-        stack = stack_size(schedule.workers, self.device)
-        name = digest(
-            schema=SCHEMA,
-            **{part: self.conf[part] for part in LEARNING},
-            tokens=corpus.digest,
-            schedule=schedule.digest(),
-            versions=versions(),
-            device=self.device,
-            stack=stack,
-        )
+        name = self.curve_name(schedule, corpus)
         with self.store.claim(name):
             try:
                 found = self.store.read_curve(name)
@@ -154,6 +145,18 @@ class Run(Setup):
             self.store.write_curve(name, curve.steps, curve.losses)
             self.progress.say(f"curve {name[:8]} trained")
         return name, curve
+
+    def curve_name(self, schedule: Schedule | Order, corpus: Corpus) -> str:
+        """The name of the curve of a schedule: that of all that the learning depends on."""
+        return digest(
+            schema=SCHEMA,
+            **{part: self.conf[part] for part in LEARNING},
+            tokens=corpus.digest,
+            schedule=schedule.digest(),
+            versions=versions(),
+            device=self.device,
+            stack=stack_size(schedule.workers, self.device),
+        )
 
     def _train(self, schedule: Schedule | Order, corpus: Corpus, lanes: Lanes, progress: Callable[[int], None]) -> Curve:
         """Train what follows a schedule, or replay the order in which things happened."""

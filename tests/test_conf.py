@@ -76,7 +76,9 @@ def selecting(preset: str, folder: Path) -> list[str]:
     return ["data=synthetic", "data.tokens=2048", f"{'+' * (group in ADDED)}{group}={name}"]
 
 
-@pytest.mark.parametrize("preset", [name for name in PRESETS if name.split("/")[0] not in ADDED - {"sweep", "emulate"}])
+@pytest.mark.parametrize(
+    "preset", [name for name in PRESETS if name.split("/")[0] not in ADDED - {"sweep", "emulate", "attribute"}]
+)
 def test_a_preset_composes_and_builds(preset, tmp_path):
     conf = resolved(*selecting(preset, tmp_path))
     # Text is read where the preset is about text; a synthetic one over the vocabulary of a large model takes gigabytes.
@@ -148,7 +150,8 @@ def test_a_preset_says_what_it_is_and_the_command_that_selects_it(preset):
     of = "project" if command.startswith("# python -m bench.project") else "config"
     added = {"solve"} if of == "project" else ADDED
     overrides = ["+" * (text.split("=")[0] in added) + text for text in overrides]
-    overrides += ["+emulate=default"] * command.startswith("# python -m bench.emulate")
+    for other in ("emulate", "attribute"):
+        overrides += [f"+{other}=default"] * command.startswith(f"# python -m bench.{other}")
     conf = composed(*overrides, of=of)
     if "/" in preset:
         group, name = preset.split("/")

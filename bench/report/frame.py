@@ -54,7 +54,7 @@ def compared(rows: Sequence[Row], elsewhere: Sequence[Row] = (), target: float |
     efficiency: system_efficiency times statistical_efficiency; slowdown: 1 / efficiency.
     """
     frame = pd.DataFrame(rows)
-    frame["settings"] = _settings([row["command"] for row in rows])
+    frame["settings"] = settings_of([row["command"] for row in rows])
     frame["best_loss"] = [Learning.of(row).best for row in rows]
     done = frame[frame["status"] == "done"]
     reached = frame["workload"].map(done.groupby("workload")["best_loss"].max()).astype(float)
@@ -77,7 +77,7 @@ def is_cluster(row: Row) -> bool:
     return not changed & set(ITS_OWN)
 
 
-def _settings(commands: Sequence[str]) -> list[str]:
+def settings_of(commands: Sequence[str]) -> list[str]:
     """What each command sets that not all of them do, less scenario and algorithm, which have columns of their own."""
     overrides = [shlex.split(command)[3:] for command in commands]  # after: python -m bench
     common = set(overrides[0]).intersection(*overrides[1:])
