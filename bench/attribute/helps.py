@@ -57,11 +57,9 @@ def what_helps(runs: Sequence[Run], progress: Progress, names: Mapping[str, str]
     a corpus have none at all. Raises SkipError, FitError or VirtualTimeout if a run has no clock even as it is.
     """
     label = f"what would help {names['scenario']} {names['algorithm']}"
+    progress.say(f"{label}: {len(KNOBS)} knobs, each turned with {len(runs)} seed{'s' if len(runs) > 1 else ''}")
     bases = [Variant(run).clocked() for run in runs]
-    trials: list[list[Trial | str]] = []
-    for number, knob in enumerate(KNOBS, 1):
-        trials.append([_clocked(knob, run) for run in runs])
-        progress.say(f"{label}: {number} of {len(KNOBS)} knobs clocked")
+    trials = [[_clocked(knob, run) for run in runs] for knob in KNOBS]
     tried = [
         (knob, [trial for trial in trial_of if not isinstance(trial, str)], _reason(trial_of, runs))
         for knob, trial_of in zip(KNOBS, trials, strict=True)
@@ -83,7 +81,25 @@ def lines(helps: Iterable[Help]) -> list[str]:
     """A line for people on each knob that is not left out, in their order: the median over seeds, and lowest to highest."""
     shown = [each for each in helps if not each.reason]
     width = max((len(each.text) for each in shown), default=0)
-    return [f"{each.text:<{width}}  {_told(each)}" for each in shown]
+    return [f"{each.text:<{width}}  {told(each)}" for each in shown]
+
+
+def told(each: Help) -> str:
+    """What a knob does, in words: what it buys, the interval over several seeds, and in brackets what that is made of."""
+    if set(each.buys) == {1.0}:
+        return "no difference"
+    if all(abs(factor - 1) < LITTLE for factor in (*each.buys, *each.throughput)):
+        return f"next to nothing (below {100 * LITTLE:g} %)"
+    if each.is_tie:
+        return f"no difference beyond the seeds' noise ({_interval(each.buys)})"
+    parts = f"throughput {_times(each.throughput)}"
+    parts += ", not trained" if any(map(math.isnan, each.learning)) else f", learning {_times(each.learning)}"
+    if math.isinf(median(each.buys)):
+        return f"learns, which the run as it is does not  ({parts})"
+    if median(each.buys) == 0:
+        return f"learns nothing  ({parts})"
+    interval = f" [{_interval(each.buys)}]" if len(each.buys) > 1 else ""
+    return f"buys {_times(each.buys)}{interval}  ({parts})"
 
 
 def as_dict(each: Help) -> dict[str, Any]:
@@ -180,23 +196,6 @@ def _ratio(after: float, before: float) -> float:
 def _rank(each: Help) -> tuple[bool, float]:
     """Those that are left out last, the others by the median of what they buy; equal ones stay in the order of KNOBS."""
     return bool(each.reason), 0.0 if each.reason else -median(each.buys)
-
-
-def _told(each: Help) -> str:
-    if set(each.buys) == {1.0}:
-        return "no difference"
-    if all(abs(factor - 1) < LITTLE for factor in (*each.buys, *each.throughput)):
-        return f"next to nothing (below {100 * LITTLE:g} %)"
-    if each.is_tie:
-        return f"no difference beyond the seeds' noise ({_interval(each.buys)})"
-    parts = f"throughput {_times(each.throughput)}"
-    parts += ", not trained" if any(map(math.isnan, each.learning)) else f", learning {_times(each.learning)}"
-    if math.isinf(median(each.buys)):
-        return f"learns, which the run as it is does not  ({parts})"
-    if median(each.buys) == 0:
-        return f"learns nothing  ({parts})"
-    interval = f" [{_interval(each.buys)}]" if len(each.buys) > 1 else ""
-    return f"buys {_times(each.buys)}{interval}  ({parts})"
 
 
 def _times(values: Sequence[float]) -> str:
