@@ -124,7 +124,7 @@ def test_knobs_are_ranked_by_the_median_of_what_they_buy_and_those_left_out_come
 
 def test_a_knob_whose_run_has_no_clock_is_left_out_with_the_reason(tmp_path):
     # FSDP goes on with everybody or not at all.
-    mixed = ["workers=3", "devices.mix=null", "+devices.list=[h100_sxm, v100_sxm_16gb, h100_sxm]", "algorithm=fsdp"]
+    mixed = ["workers=3", "devices.mix=null", "devices.list=[h100_sxm, v100_sxm_16gb, h100_sxm]", "algorithm=fsdp"]
     slowest = by_knob(helped(tmp_path, "train=false", *mixed))["slowest"]
     assert slowest.reason.startswith("skipped: each worker holds") and slowest.buys == ()
     # 100 kB/s: 4.8 s a sync. Two of them in four steps end within 15 s, four do not.

@@ -67,9 +67,9 @@ def test_twice_the_exits_halve_the_seconds_of_the_bytes_that_leave_a_site(run):
 @pytest.mark.parametrize("rate", ["region_rate", "pair_rate"])
 def test_twice_the_links_between_regions_are_capacities_and_measured_rates(run, rate):
     far = run(
-        "+network.regions=[east, west]",
-        "+network.region_latency=[[0 s, 1 s], [1 s, 0 s]]",
-        f"+network.{rate}=[[unlimited, 50 MB/s], [50 MB/s, unlimited]]",
+        "network.regions=[east, west]",
+        "network.region_latency=[[0 s, 1 s], [1 s, 0 s]]",
+        f"network.{rate}=[[unlimited, 50 MB/s], [50 MB/s, unlimited]]",
     )
     _, step = clock(far)
     # Two hops of a second more.
@@ -78,9 +78,9 @@ def test_twice_the_links_between_regions_are_capacities_and_measured_rates(run, 
 
 
 def test_the_line_of_a_server_outside_is_no_shared_link(run):
-    assert links.shared_links(run("+network.server=1 MB/s")) == "no two groups of workers have a shared link between them"
+    assert links.shared_links(run("network.server=1 MB/s")) == "no two groups of workers have a shared link between them"
     tiers = "network.tiers=[{name: site, size: 1, uplink: 100 MB/s, downlink: 100 MB/s}]"
-    scenario = links.shared_links(run("+network.server=1 MB/s", tiers)).variant.run.scenario
+    scenario = links.shared_links(run("network.server=1 MB/s", tiers)).variant.run.scenario
     assert scenario.network.capacity.tolist() == [1e9, 1e9, 2e9, 2e9, 2e8, 2e8, 2e8, 2e8, 1e6]
 
 
@@ -91,8 +91,8 @@ def test_one_group_with_all_workers_has_no_shared_link(run):
 
 def test_half_the_round_trips_halve_the_latency_of_every_kind(run):
     tiers = "network.tiers=[{name: site, size: 1, uplink: 100 MB/s, downlink: 100 MB/s, latency: 3 ms}]"
-    regions = ["+network.regions=[east, west]", "+network.region_latency=[[0 s, 50 ms], [50 ms, 0 s]]"]
-    far = run(tiers, *regions, "+transport.message=4 ms")
+    regions = ["network.regions=[east, west]", "network.region_latency=[[0 s, 50 ms], [50 ms, 0 s]]"]
+    far = run(tiers, *regions, "transport.message=4 ms")
     _, step = clock(far)
     # A hop: two last miles of 10 ms, two exits of 3 ms, 50 ms between the regions, 4 ms for the message; two hops.
     hops = 2 * (0.02 + 0.006 + 0.05 + 0.004)
@@ -102,7 +102,7 @@ def test_half_the_round_trips_halve_the_latency_of_every_kind(run):
 
 def test_half_the_round_trips_double_what_a_window_lets_through(run):
     # A window of 400 kB a round trip of 40 ms is 10 MB/s, far below the uplink; then 20 MB/s.
-    windowed = run("+transport.window=400 kB")
+    windowed = run("transport.window=400 kB")
     _, step = clock(windowed)
     assert turned(links.round_trips, windowed)[1] == pytest.approx(step + LATENCY / 2 + BYTES / 2e7)
 
@@ -118,11 +118,11 @@ def test_half_of_a_latency_that_nobody_waits_for_buys_exactly_nothing(run):
 
 
 def test_twice_the_connections_double_what_each_of_them_is_held_to(run):
-    held = run("+transport.connection_rate=10 MB/s")
+    held = run("transport.connection_rate=10 MB/s")
     _, step = clock(held)
     assert turned(links.connections, held)[1] == pytest.approx(step + LATENCY + BYTES / 2e7)
     assert links.connections(held).text == "twice the connections (2)"
-    granted = run("+network.connection_rate=10 MB/s")
+    granted = run("network.connection_rate=10 MB/s")
     assert turned(links.connections, granted)[1] == pytest.approx(step + LATENCY + BYTES / 2e7)
 
 
@@ -136,7 +136,7 @@ def test_links_that_vary_in_time_vary_around_the_changed_ones(run, knob):
     assert scenario.changes.network is scenario.network
 
 
-MIXED = ["workers=4", "devices.mix=null", "+devices.list=[h100_sxm, h100_sxm, v100_sxm_16gb, h100_sxm]"]
+MIXED = ["workers=4", "devices.mix=null", "devices.list=[h100_sxm, h100_sxm, v100_sxm_16gb, h100_sxm]"]
 
 
 def test_without_the_slowest_device_the_others_go_at_their_own_speed(run):
