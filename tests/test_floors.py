@@ -33,7 +33,7 @@ FLOORS = (
     ("record",),
     (
         *("progress", "run", "job", "report", "reference", "solve", "sweep", "explain", "resolvers", "composed", "__main__"),
-        *("emulator", "emulate", "probe", "project", "attribute", "compare"),
+        *("emulator", "emulate", "probe", "project", "attribute", "compare", "export", "sinks"),
     ),
 )
 """Bottom to top. Modules of one floor may import each other, save across the halves, and never in a circle."""

@@ -66,12 +66,7 @@ def _told(arguments: argparse.Namespace) -> int:
     for note in beside:
         print(f"- {note}")
     if arguments.markdown:
-        try:
-            write_whole(Path(arguments.markdown), tell.markdown(line, findings, beside))
-        except OSError as error:
-            raise RecordError(
-                f"--markdown must be a file that can be written, got '{arguments.markdown}': {error.strerror}"
-            ) from error
+        write_whole(Path(arguments.markdown), tell.markdown(line, findings, beside))
     if arguments.json:
         print(as_json(tell.for_programs(found, apart, base, new, cells)))
     if not cells:

@@ -10,13 +10,8 @@ from pathlib import Path
 
 from bench.errors import RecordError
 from bench.record import SCHEMA, Row, digest
+from bench.record.row import PRESETS
 from bench.report.frame import load
-
-PRESETS = (
-    *("scenario", "algorithm", "codec", "feedback", "aggregator", "adversary"),
-    *("model", "timed_as", "data"),
-)
-"""Columns of presets, which with the settings but the seed and the text make a cell."""
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def notes(
 ) -> list[str]:
     """What must be said beside the table: the rule, what is left out, what was changed, what only one has."""
     lines = [
-        f"beyond noise: by chance less than {ALPHA:g} / {comparison.tests} tests; beyond tolerance: {tolerance:.3g} of the median"
+        f"beyond noise: by chance less than {ALPHA:g} / {comparison.tests} tests; tolerance: {tolerance:.3g} of the median"
     ]
     if comparison.noiseless:
         lines.append(

@@ -115,7 +115,7 @@ class _Cell:
         else:  # a seed may have had bad luck: only where all of one folder's seeds end one way
             all_done = [all(row["status"] == "done" for row in rows) for rows in (self.base, self.new)]
             none_done = [all(row["status"] != "done" for row in rows) for rows in (self.base, self.new)]
-            turned = all_done[0] and none_done[1] or none_done[0] and all_done[1]
+            turned = (all_done[0] and none_done[1]) or (none_done[0] and all_done[1])
             changed = [(self.base[0], self.new[0])] if turned else []
         return [self._status(one, other) for one, other in changed]
 
