@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 NONE = 1e-24
 """Variances at most this, of logarithms, are rounding: they say nothing of other cells."""
@@ -112,7 +112,7 @@ class Error:
         """The chance of a difference of at least `shift` to its side, if there were none but noise."""
         if shift == 0:
             return 0.5
-        return float(stats.t.sf(abs(shift) / self.size, self.freedom)) if self.size else 0.0
+        return float(special.stdtr(self.freedom, -abs(shift) / self.size)) if self.size else 0.0
 
 
 @dataclass(frozen=True)
