@@ -11,8 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from bench.compare.differs import Differences, Pair, said
+from bench.compare.figures import figure
 from bench.compare.folder import Folder
-from bench.compare.verdict import ALPHA, VERDICTS, Comparison, Finding, figure
+from bench.compare.verdict import ALPHA, VERDICTS, Comparison, Finding
 from bench.record import Row
 from bench.units import count_text, seconds_text, size_text, three_digits
 
@@ -20,7 +21,7 @@ AT_MOST = 8
 """Leaves of one change, and lines of one list, that are told without being asked for more."""
 
 TEXT: dict[str, Callable[[float], str]] = {
-    "throughput": lambda value: f"{count_text(value)}/s",
+    "throughput": lambda value: f"{count_text(value)} tokens/s",
     "final_loss": lambda value: f"{value:.4f}",
     "best_loss": lambda value: f"{value:.4f}",
     "time": seconds_text,

@@ -7,20 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.compare.figures import figures
 from bench.compare.folder import Folder, label
 from bench.compare.noise import Groups, Judged, judge, overall
 from bench.record import Row
-from bench.record.learning import Learning
-from bench.report.frame import seconds_to
-
-METRICS = {
-    "throughput": "tokens/s, higher is better",
-    "final_loss": "nats a token, lower is better",
-    "best_loss": "the lowest after the first step, nats a token, lower is better",
-    "time": "virtual seconds to a loss that both reach, lower is better",
-    "sent": "bytes that a worker sent, lower is better",
-}
-"""Figures that are compared."""
 
 ALPHA = 0.001
 """The chance of at least one false regression in a whole comparison, shared by all its tests; the same for improvements."""
@@ -128,7 +118,7 @@ class _Cell:
 
     def groups(self, metric: str) -> Groups | Finding | None:
         """The logarithms of a figure where both folders know it; a finding where there are none; None if neither knows it."""
-        base, new = self._figures(metric)
+        base, new = figures(metric, self.base, self.new, self.paired)
         if not base.size and not new.size:
             return None
         known = [np.isfinite(figures) for figures in (base, new)]
@@ -155,30 +145,11 @@ class _Cell:
             return None if not was else self._made("not comparable", metric, math.nan, math.nan, why="no seed knows it in both")
         if metric == "best_loss":  # NaN of what does not end below where it began
             why = "it learns nothing any more" if was else "it learnt nothing before"
-            medians = [float(np.median(some[np.isfinite(some)])) if some.size else math.nan for some in (base, new)]
+            known = [some[np.isfinite(some)] for some in (base, new)]
+            medians = [float(np.median(some)) if some.size else math.nan for some in known]
             verdict = "regression" if was else "improvement"
             return self._made(verdict, metric, math.nan, math.inf if was else -math.inf, *medians, why=why)
         return self._made("not comparable", metric, math.nan, math.nan, why="only in " + ("BASE" if was else "NEW"))
-
-    def _figures(self, metric: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """A figure of rows that are done: of seeds that are so in both folders, where seeds are paired."""
-        base, new = [row for row in self.base if row["status"] == "done"], [row for row in self.new if row["status"] == "done"]
-        if self.paired:
-            alike = {row["seed"] for row in base} & {row["seed"] for row in new}
-            base, new = ([row for row in rows if row["seed"] in alike] for rows in (base, new))
-        if metric != "time":
-            return np.array([figure(metric, row) for row in base]), np.array([figure(metric, row) for row in new])
-        best = [[figure("best_loss", row) for row in rows] for rows in (base, new)]
-        if self.paired:
-            targets = [[max(pair) if all(map(math.isfinite, pair)) else math.nan for pair in zip(*best, strict=True)]] * 2
-        else:
-            reached = [loss for losses in best for loss in losses if math.isfinite(loss)]
-            targets = [[max(reached, default=math.nan)] * len(rows) for rows in (base, new)]
-        times = [
-            [seconds_to(*pair) for pair in zip(rows, some, strict=True)]
-            for rows, some in zip((base, new), targets, strict=True)
-        ]
-        return np.array(times[0]), np.array(times[1])
 
     def finding(self, metric: str, groups: Groups, judged: Judged, limit: float, tolerance: float) -> Finding:
         """What is to be thought of one figure of this cell."""
@@ -219,14 +190,6 @@ class _Cell:
         return Finding(
             verdict, metric, name, change, worse, base, new, chance, counts, self.paired, tuple(dict.fromkeys(keys)), why
         )
-
-
-def figure(metric: str, row: Row) -> float:
-    """A figure of one row, in its base unit; NaN if unknown."""
-    if metric == "best_loss":
-        return Learning.of(row).best
-    column = {"throughput": "tokens_per_second", "final_loss": "final_loss", "sent": "sent_bytes"}[metric]
-    return float(row[column])
 
 
 def _of_all(metric: str, cells: Sequence[Finding], chance: float | None, limit: float, tolerance: float) -> list[Finding]:
