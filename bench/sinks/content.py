@@ -33,7 +33,7 @@ def parameters(row: Row) -> dict[str, str]:
     found = {preset: str(row[preset]) for preset in PRESETS} | {"seed": str(row["seed"]), "workers": str(row["workers"])}
     for text in shlex.split(row["command"])[3:]:  # after: python -m bench
         setting, _, value = text.lstrip("+~").partition("=")
-        found.setdefault(re.sub(r"[^\w./ -]", "/", setting), value)
+        found.setdefault(re.sub(r"[^\w. -]", ".", setting), value)
     return found
 
 
