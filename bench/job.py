@@ -11,12 +11,11 @@ from bench.data import Source
 from bench.errors import FarbenchError, FitError, RecordError, SkipError, VirtualTimeout
 from bench.progress import Progress
 from bench.record import Row, Store, blank_row, row_key, settings
+from bench.record.row import PRESETS
+from bench.sinks import open_sinks, send_all
 
 FINAL = ("done", "diverged", "timeout", "does_not_fit", "skipped")
 """Statuses of rows that are found and not run again; an `error` row is tried anew."""
-
-PRESETS = ("scenario", "algorithm", "codec", "feedback", "aggregator", "adversary", "model", "timed_as", "data")
-"""Groups whose chosen preset has a column."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,7 @@ class Job:
 
     def row(self, progress: Progress) -> Row:
         """The row of this job, found or made. Raises FarbenchError for what the user must mend."""
+        sinks = open_sinks(self.conf["sinks"], self.conf["results"])
         source: Source = build(self.conf["data"], "data")
         key = row_key(self.conf, self.names, source.fingerprint())
         store = Store(self.conf["results"])
@@ -41,6 +41,8 @@ class Job:
             row = self._make(key, store, progress)
             row["wall_seconds"] = time.perf_counter() - start
             store.write(row)
+        if row["status"] in FINAL:
+            send_all(sinks, row)
         return row
 
     def _make(self, key: str, store: Store, progress: Progress) -> Row:

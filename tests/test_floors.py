@@ -33,7 +33,7 @@ FLOORS = (
     ("record",),
     (
         *("progress", "run", "job", "report", "reference", "solve", "sweep", "explain", "resolvers", "composed", "__main__"),
-        *("emulator", "emulate", "probe", "project", "attribute"),
+        *("emulator", "emulate", "probe", "project", "attribute", "compare", "export", "sinks"),
     ),
 )
 """Bottom to top. Modules of one floor may import each other, save across the halves, and never in a circle."""
@@ -72,6 +72,7 @@ LIGHT = (
     "reduction",
     "pace",
     "record",
+    "compare",
     "explain",
     "solve",
     "sweep",

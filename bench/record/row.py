@@ -58,9 +58,12 @@ COLUMNS = {
     "wall_seconds": "real seconds this row took here",
 }
 
+PRESETS = ("scenario", "algorithm", "codec", "feedback", "aggregator", "adversary", "model", "timed_as", "data")
+"""Groups whose chosen preset has a column."""
+
 TEXTS = (
-    *("key", "status", "reason", "command", "scenario", "algorithm", "codec", "feedback", "aggregator", "adversary"),
-    *("model", "timed_as", "data", "curve_digest", "workload", "data_digest"),
+    *("key", "status", "reason", "command", *PRESETS),
+    *("curve_digest", "workload", "data_digest"),
 )
 MAPPINGS = ("ledger", "curve", "versions", "conf")
 """Columns that hold a text or a mapping; all others hold a number, or nothing where it is unknown."""
