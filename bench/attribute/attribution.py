@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.attribute.corners import Corner, Corners, NoCorner, named
+from bench.attribute.helps import as_dict, what_helps
 from bench.attribute.record import SCHEMA, Record, found, read_record, record_key, record_path, write_record
 from bench.attribute.shapley import shapley
 from bench.attribute.switches import NOTHING_LEFT, SWITCHES, TIMED
@@ -63,12 +64,14 @@ class Attribution:
                 "factors": {},
                 "off": {},
                 "corners": [],
+                "helps": [],
                 "references": [],
                 "rows": [row_key(conf, self.names, text) for conf in self._confs],
                 "versions": versions(),
             }
             try:
                 record |= self._figures()
+                record["helps"] = [as_dict(each) for each in what_helps(self.runs(), self._progress, self.names)]
             except NoCorner as error:
                 record |= {"status": error.status, "reason": str(error)}
             write_record(self.conf["results"], record)

@@ -52,9 +52,9 @@ def helps_figure(helps: Sequence[Help], title: str = "") -> Figure:
     return figure
 
 
-def write_figure_of_helps(helps: Sequence[Help], path: Path) -> list[Path]:
+def write_figure_of_helps(helps: Sequence[Help], path: Path, title: str = "") -> list[Path]:
     """Write the figure as `path` with .svg and .png behind its name; returns both."""
-    return write_figure(helps_figure(helps), path)
+    return write_figure(helps_figure(helps, title), path)
 
 
 def _drawable(factor: float) -> bool:

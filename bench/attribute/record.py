@@ -33,6 +33,7 @@ FIELDS = {
     "off": "by switch that is off, why",
     "corners": "seed, switches that are real (statistics is none), tokens_per_second, system_efficiency, "
     "statistical_efficiency, efficiency, and the digest of the curve, if it was trained",
+    "helps": "what each knob would do, ranked: throughput, learning, buys and efficiency, a list each; why it is left out",
     "references": "the digest of the synchronous reference's curve, a list; empty where nothing was trained",
     "rows": "the key of the row that `python -m bench` has of the same settings, a list",
     "versions": "of farbench, python, torch and numpy",
@@ -121,7 +122,7 @@ def _is_whole(record: Record) -> bool:
         return False
     if record["status"] != "done":
         return True
-    if record["factors"].keys() != SWITCHES.keys():
+    if record["factors"].keys() != SWITCHES.keys() or not isinstance(record["helps"], list):
         return False
     lists = [record["total"], *record["factors"].values()]
     if not all(isinstance(values, list) and len(values) == len(record["seeds"]) > 0 for values in lists):

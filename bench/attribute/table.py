@@ -1,4 +1,4 @@
-"""Attributions side by side: a line each, a column a switch, as Markdown and as CSV."""
+"""Attributions side by side: a line each, a column a switch; and what would help them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,29 +6,36 @@ from pathlib import Path
 import pandas as pd
 
 from bench.attribute.bars import figure
+from bench.attribute.helps_figure import write_figure_of_helps
+from bench.attribute.helps_table import helps_flat, helps_of, helps_table
 from bench.attribute.record import Record, read_records, spread
 from bench.attribute.switches import SWITCHES
 from bench.attribute.tell import factor_text
+from bench.attribute.waterfall import write_waterfall
 from bench.errors import RecordError
-from bench.record.store import write_whole
 from bench.report.figure import write_figure
+from bench.report.formats import Table, write_formats
 from bench.report.frame import settings_of
 
-NAME = "attributions"
+NAME, HELPS = "attributions", "what_would_help"
 
 
-def markdown(records: Sequence[Record]) -> str:
-    """The table, and the words of its columns; in it `-` is a switch that is off."""
-    head = ["scenario", "algorithm", "settings", "seeds", *SWITCHES, "slowdown", "key"]
-    rule = ["---" if name in ("scenario", "algorithm", "settings", "key") else "---:" for name in head]
-    table = [head, rule, *_rows(records)]
-    ideal = [f"- {name}, ideal: {words}" for name, words in SWITCHES.items()]
-    said = [f"- {name}: {record['clock_alone'] or record['reason']}" for record, name in _named(records) if _remark(record)]
-    notes = [
-        "- slowdown: 1 / efficiency; the factors are Shapley values of its logarithm, and their product is the slowdown",
-        "- median over seeds [lowest–highest]; -: off, exactly 1x",
-    ]
-    return "\n".join(["\n".join("| " + " | ".join(line) + " |" for line in table), "", *notes, *ideal, *said]) + "\n"
+def table(records: Sequence[Record]) -> Table:
+    """A line each, and the words of its columns; in it `-` is a switch that is off."""
+    ideal = [f"{name}, ideal: {words}" for name, words in SWITCHES.items()]
+    said = [f"{name}: {record['clock_alone'] or record['reason']}" for record, name in _named(records) if _remark(record)]
+    return Table(
+        head=["scenario", "algorithm", "settings", "seeds", *SWITCHES, "slowdown", "key"],
+        lines=_rows(records),
+        left=["scenario", "algorithm", "settings", "key"],
+        notes=[
+            "slowdown: 1 / efficiency; the factors are Shapley values of its logarithm, and their product is the slowdown",
+            "median over seeds [lowest–highest]; -: off, exactly 1x",
+            *ideal,
+            *said,
+        ],
+        behind=[(name, ", ".join([record["key"], *record["rows"]])) for record, name in _named(records)],
+    )
 
 
 def flat(records: Sequence[Record]) -> pd.DataFrame:
@@ -54,16 +61,8 @@ def flat(records: Sequence[Record]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def write_table(records: Sequence[Record], folder: Path) -> list[Path]:
-    """Write tables/attributions.md and .csv; returns both."""
-    paths = [folder / "tables" / f"{NAME}{suffix}" for suffix in (".md", ".csv")]
-    write_whole(paths[0], markdown(records))
-    write_whole(paths[1], flat(records).to_csv(index=False))
-    return paths
-
-
 def write(folder: Path) -> tuple[list[Path], list[str]]:
-    """Write the table and the figure of the attributions of a results folder.
+    """Write tables and figures of the attributions of a results folder: all of them together, and each by itself.
 
     Returns the files, and a line for each record that is broken and so left out. Raises RecordError where there is none.
     """
@@ -71,11 +70,23 @@ def write(folder: Path) -> tuple[list[Path], list[str]]:
     if not records:
         found = f"{len(broken)} broken: {broken[0]}" if broken else "none"
         raise RecordError(f"'{folder}' must hold attributions in attributions/, got {found}")
-    paths = write_table(records, folder)
+    paths = write_formats(folder, NAME, [table(records)], flat(records))
     done = [record for record in records if record["status"] == "done"]
     if done:
-        paths += write_figure(figure(done, labels(done)), folder / "figures" / NAME)
+        names = labels(done)
+        paths += write_formats(folder, HELPS, [helps_table(done, names)], helps_flat(done, names))
+        paths += write_figure(figure(done, names), folder / "figures" / NAME)
+    for record in done:
+        paths += write_figures(record, folder)
     return paths, broken
+
+
+def write_figures(record: Record, folder: Path) -> list[Path]:
+    """Write the waterfall of an attribution, and what would help, as SVG and PNG."""
+    helps, names = helps_of(record), record["names"]
+    path = folder / "figures" / f"helps_{names['scenario']}_{names['algorithm']}_{record['key'][:8]}"
+    title = f"What would help {names['scenario']}, {names['algorithm']}"
+    return [*write_waterfall(record, folder), *(write_figure_of_helps(helps, path, title) if helps else [])]
 
 
 def labels(records: Sequence[Record]) -> list[str]:

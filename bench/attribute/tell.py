@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.attribute import helps
+from bench.attribute.helps_table import helps_of
 from bench.attribute.record import Record, ranked, spread
 from bench.attribute.switches import SWITCHES
 from bench.units import three_digits
@@ -11,8 +13,8 @@ from bench.units import three_digits
 WIDTH = 15  # of what stands before a figure
 
 
-def lines(record: Record, path: Path, figures: Sequence[Path] = (), helps: Sequence[str] = ()) -> list[str]:
-    """What was attributed, the factors, and where record and figures are; `helps` are lines on what would help."""
+def lines(record: Record, path: Path, figures: Sequence[Path] = ()) -> list[str]:
+    """What was attributed, the factors, what would help, and where record and figures are."""
     names, seeds = record["names"], record["seeds"]
     over = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]} to {seeds[-1]}"
     told = [f"{'attributed':{WIDTH}} {names['scenario']}, {names['algorithm']}, {record['workers']} workers, {over}"]
@@ -26,7 +28,9 @@ def lines(record: Record, path: Path, figures: Sequence[Path] = (), helps: Seque
         told.append(f"{'no part in it':{WIDTH}} " + ", ".join(_idle(name, record) for name in idle))
     if record["clock_alone"]:
         told.append(f"{'clock alone':{WIDTH}} {record['clock_alone']}")
-    told += [f"{'what would help' if not number else '':{WIDTH}} {text}" for number, text in enumerate(helps)]
+    told += [
+        f"{'' if number else 'what would help':{WIDTH}} {text}" for number, text in enumerate(helps.lines(helps_of(record)))
+    ]
     return [*told, f"{'record':{WIDTH}} {path}", *(f"{'figure':{WIDTH}} {figure}" for figure in figures)]
 
 
@@ -43,6 +47,7 @@ def as_figures(record: Record, path: Path) -> dict[str, Any]:
     figures |= {name: record[name] for name in ("seeds", "status", "reason", "clock_alone", "off", "rows")}
     if record["status"] == "done":
         figures["slowdown"] = _spread(record["total"])
+        figures["helps"] = record["helps"]
         figures["factors"] = {name: _spread(record["factors"][name]) for name in SWITCHES}
     return figures
 
