@@ -1,5 +1,6 @@
 """Attributions side by side: a line each, a column a switch, as Markdown and as CSV."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from bench.report.frame import settings_of
 
 NAME = "attributions"
 
+_SEEDS = re.compile(r" attribute\.seeds=\S+")  # of a command: these have a column of their own
+
 
 def markdown(records: Sequence[Record]) -> str:
     """The table, and the words of its columns; in it `-` is a switch that is off."""
@@ -26,7 +29,7 @@ def markdown(records: Sequence[Record]) -> str:
     said = [f"- {name}: {record['clock_alone'] or record['reason']}" for record, name in _named(records) if _remark(record)]
     notes = [
         "- slowdown: 1 / efficiency; the factors are Shapley values of its logarithm, and their product is the slowdown",
-        "- median over seeds [lowest–highest]; -: off, exactly 1x",
+        "- median over seeds [lowest–highest]; 1x: exactly, -: off, and so exactly 1x",
     ]
     return "\n".join(["\n".join("| " + " | ".join(line) + " |" for line in table), "", *notes, *ideal, *said]) + "\n"
 
@@ -87,7 +90,7 @@ def labels(records: Sequence[Record]) -> list[str]:
 
 
 def _settings(records: Sequence[Record]) -> list[str]:
-    return settings_of([record["command"] for record in records])
+    return settings_of([_SEEDS.sub("", record["command"]) for record in records])
 
 
 def _rows(records: Sequence[Record]) -> list[list[str]]:
