@@ -161,8 +161,8 @@ def test_ctrl_c_ends_it_and_keeps_what_was_trained(tmp_path):
         "scenario=h100_cluster",
         "jitter=none",
         "failures=none",
-        "steps=2000",
-        "evaluation.every=2000",
+        "steps=300",
+        "evaluation.every=300",
         "attribute.seeds=1",
     )
     process = start(tmp_path, *(text for text in SMALL if not text.startswith(("scenario", "steps", "eval"))), *alike)
