@@ -51,6 +51,7 @@ Results go to results/local/attributions/ and figures/ unless results=DIR says o
 _signals: list[int] = []
 _failed: list[int] = []  # jobs
 _records: list[Path] = []  # of jobs, in their order
+_json: list[bool] = []  # whether they are asked for it
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
@@ -81,7 +82,7 @@ def main() -> int:
     try:
         job()
         if sweep.jobs():
-            _conclude(json="json=true" in sys.argv)
+            _conclude()
     except BaseException as error:
         if _signals or isinstance(error, KeyboardInterrupt):
             word, code = ("terminated", 143) if signal.SIGTERM in _signals else ("interrupted", 130)
@@ -106,12 +107,13 @@ def _attribute(config: DictConfig, label: str, several: bool) -> None:
     record, path = Attribution(conf, preset_names(), _command(), label).record()
     figures = write_figures(record, Path(conf["results"])) if record["status"] == "done" else []
     _records.append(path)
+    _json.append(conf["json"])
     print("\n".join(lines(record, path, figures[::2])) + "\n" * several, flush=True)
     if conf["json"] and not several:
         print(as_json(as_figures(record, path) | {"figures": [str(figure) for figure in figures]}))
 
 
-def _conclude(json: bool) -> None:
+def _conclude() -> None:
     """One table of all jobs of a sweep; as JSON, too, if that is asked for."""
     from bench.attribute.record import read_record
     from bench.attribute.table import table
@@ -121,7 +123,7 @@ def _conclude(json: bool) -> None:
     records = [(read_record(path), path) for path in dict.fromkeys(_records)]
     if records:
         print(unfolded(markdown(table([record for record, _ in records]))), end="")
-    if json:
+    if any(_json):
         print(as_json({"attributions": [as_figures(record, path) for record, path in records]}))
 
 

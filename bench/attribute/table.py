@@ -1,5 +1,6 @@
 """Attributions side by side: a line each, a column a switch; and what would help them."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from bench.report.frame import settings_of
 
 NAME, HELPS = "attributions", "what_would_help"
 
+_SEEDS = re.compile(r" attribute\.seeds=\S+")  # of a command: these have a column of their own
+
 
 def table(records: Sequence[Record]) -> Table:
     """A line each, and the words of its columns; in it `-` is a switch that is off."""
@@ -30,7 +33,7 @@ def table(records: Sequence[Record]) -> Table:
         left=["scenario", "algorithm", "settings", "key"],
         notes=[
             "slowdown: 1 / efficiency; the factors are Shapley values of its logarithm, and their product is the slowdown",
-            "median over seeds [lowest–highest]; -: off, exactly 1x",
+            "median over seeds [lowest–highest]; 1x: exactly, -: off, and so exactly 1x",
             *ideal,
             *said,
         ],
@@ -98,7 +101,7 @@ def labels(records: Sequence[Record]) -> list[str]:
 
 
 def _settings(records: Sequence[Record]) -> list[str]:
-    return settings_of([record["command"] for record in records])
+    return settings_of([_SEEDS.sub("", record["command"]) for record in records])
 
 
 def _rows(records: Sequence[Record]) -> list[list[str]]:

@@ -35,7 +35,9 @@ def lines(record: Record, path: Path, figures: Sequence[Path] = ()) -> list[str]
 
 
 def factor_text(values: Sequence[float]) -> str:
-    """The median over seeds, with the lowest and the highest where there are several: '41.2x [40.1–43.0]'."""
+    """The median over seeds, with the lowest and the highest where there are several: '41.2x [40.1–43.0]'; '1x' is exact."""
+    if set(values) == {1.0}:
+        return "1x"
     middle, low, high = spread(values)
     return _times(middle) if len(values) == 1 else f"{_times(middle)} [{_number(low)}–{_number(high)}]"
 
@@ -60,7 +62,7 @@ def _idle(name: str, record: Record) -> str:
     reason = record["off"].get(name, "")
     if name == "statistics" and record["clock_alone"]:
         reason = "not attributed"
-    return f"{name} ({reason})" if reason else f"{name} (exactly 1x)"
+    return f"{name} ({reason})" if reason else f"{name} (1x)"
 
 
 def _times(number: float) -> str:

@@ -41,7 +41,7 @@ def here(tmp_path, monkeypatch, capsys):
     def run(*arguments, main=command.main):
         for name in ("FARBENCH_SWEEP_FILE", "FARBENCH_SWEEP_JOBS"):
             monkeypatch.delenv(name, raising=False)
-        for kept in (command._failed, command._records, command._signals):
+        for kept in (command._failed, command._records, command._signals, command._json):
             kept.clear()
         monkeypatch.setattr(sys, "argv", ["attribute", *arguments])
         capsys.readouterr()
@@ -161,19 +161,19 @@ def test_ctrl_c_ends_it_and_keeps_what_was_trained(tmp_path):
         "scenario=h100_cluster",
         "jitter=none",
         "failures=none",
-        "steps=2000",
-        "evaluation.every=2000",
+        "steps=300",
+        "evaluation.every=300",
         "attribute.seeds=1",
     )
     process = start(tmp_path, *(text for text in SMALL if not text.startswith(("scenario", "steps", "eval"))), *alike)
     try:
         curves = tmp_path / "results/local/curves"
-        deadline = time.monotonic() + 100
+        deadline = time.monotonic() + 300
         while not (curves.is_dir() and any(curves.glob("*.csv"))) and process.poll() is None:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=100)
     finally:
         process.kill()
     assert process.returncode == 130 and out == ""
