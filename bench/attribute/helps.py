@@ -33,7 +33,7 @@ class Help:
     loss which both reach, over those with the knob. It is NaN where that was not trained, or if neither learns anything; 0 if
     only the knob's run does not, infinity if only it does. `buys` is seconds to that loss over those with the knob: throughput
     x learning, or throughput alone where learning is NaN. `efficiency` is what becomes of system efficiency x learning:
-    devices that are twice as fast buy time, and wait for a larger share of it.
+    devices that are twice as fast buy time, and wait for a larger share of it; those that are dropped still count.
     """
 
     knob: str
