@@ -7,9 +7,9 @@ import sys
 import pytest
 from folders import row, write
 
-from bench.errors import ConfError
+from bench.errors import ConfError, RecordError
 from bench.export.__main__ import main as export
-from bench.sinks import open_sinks, send_all
+from bench.sinks import open_sinks, send, send_all
 from bench.sinks.content import evaluations, numbers, parameters
 
 ROW = row(
@@ -93,10 +93,14 @@ def test_a_run_that_was_not_sent_whole_is_sent_again(client, tmp_path):
     assert (other.info.run_id != run.info.run_id, other.info.status) == (True, "FINISHED")
 
 
-def test_an_address_of_mlflow_is_heeded(tmp_path, monkeypatch):
+def test_an_address_of_mlflow_is_heeded_and_its_password_not_told(tmp_path, monkeypatch):
     pytest.importorskip("mlflow", reason="needs mlflow-skinny")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking.example:5000")
-    assert open_sinks(["mlflow"], tmp_path)[0].place == "http://tracking.example:5000"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9/path")  # nobody listens there
+    (sink,) = open_sinks(["mlflow"], tmp_path)
+    assert sink.place == "http://127.0.0.1:9/path"
+    with pytest.raises(RecordError, match="row a30s3 was not sent to http://127.0.0.1:9/path: MlflowException: ") as error:
+        send(sink, ROW)
+    assert "secret" not in str(error.value) and "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +147,7 @@ def test_what_fails_later_is_told_in_one_line(tmp_path, capsys):
     good = Good()
     send_all([Broken(), good], ROW)
     assert good.sent == ("a30s3",)
-    assert capsys.readouterr().err == "farbench: row a30s3 is kept, but was not sent to nowhere: OSError: no space left\n"
+    assert capsys.readouterr().err == "farbench: row a30s3 was not sent to nowhere: OSError: no space left; the row is kept\n"
 
 
 def test_only_what_is_known_is_sent():
