@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from bench.errors import ConfError, RecordError
 from bench.record import Row
+from bench.sinks.content import without_password
 
 SINKS = ("mlflow", "tensorboard")
 
@@ -50,7 +51,7 @@ def send(sink: Sink, row: Row) -> bool:
     try:
         return sink.send(row)
     except Exception as error:
-        reason = " ".join(str(error).split())
+        reason = without_password(" ".join(str(error).split()))
         raise RecordError(f"row {row['key'][:8]} was not sent to {sink.place}: {type(error).__name__}: {reason}") from error
 
 

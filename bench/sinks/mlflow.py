@@ -5,12 +5,11 @@ MLFLOW_ALLOW_FILE_STORE=true mlflow ui --backend-store-uri results/local/mlflow
 """
 
 import os
-import re
 from pathlib import Path
 from typing import Any
 
 from bench.record import Row
-from bench.sinks.content import evaluations, name, numbers, parameters
+from bench.sinks.content import evaluations, name, numbers, parameters, without_password
 from bench.units import TIME
 
 _KEY = "farbench.key"
@@ -30,7 +29,7 @@ class MLflow:
 
     def __init__(self, results: Path) -> None:
         self._uri = os.environ.get("MLFLOW_TRACKING_URI") or (results.absolute() / "mlflow").as_uri()
-        self.place = re.sub(r"//[^/@]*@", "//", self._uri)  # a password is not for people
+        self.place = without_password(self._uri)
         self._sent: dict[str, dict[str, Any]] = {}  # by experiment, the status of the run of each key
 
     def send(self, row: Row) -> bool:
