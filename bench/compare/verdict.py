@@ -160,10 +160,9 @@ class _Cell:
             change = math.expm1(float(np.median(groups.new) - np.median(groups.base)))
         worse = -change if metric == "throughput" else change
         chance = min(judged.chances, default=math.nan)
-        agree = (groups.shift > 0) == (change > 0)
         if groups.identical:
             verdict = "identical"
-        elif judged.chances and not (chance < limit and agree):
+        elif judged.chances and chance >= limit:
             verdict = "same within noise"
         else:
             verdict = _beyond(worse, tolerance)

@@ -18,7 +18,7 @@ from bench.job import FINAL
 from bench.record import as_json
 from bench.record.store import write_whole
 from bench.report.frame import load
-from bench.sinks import SINKS, open_sinks
+from bench.sinks import SINKS, open_sinks, send
 
 ENDINGS = (".parquet", ".csv", ".json")
 
@@ -58,7 +58,7 @@ def _export(arguments: argparse.Namespace) -> None:
         raise RecordError(f"no row of '{folder}' can be read")
     for sink in sinks:
         final = [row for row in rows if row["status"] in FINAL]
-        sent = sum(sink.send(row) for row in final)
+        sent = sum(send(sink, row) for row in final)
         failed = f"; not sent, for they are tried again: {len(rows) - len(final)}" if len(final) < len(rows) else ""
         print(f"sent to {arguments.to}: {sent} rows; there before: {len(final) - sent}{failed}; at {sink.place}")
     if not to_sink:

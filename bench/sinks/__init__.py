@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench.errors import ConfError
+from bench.errors import ConfError, RecordError
 from bench.record import Row
+from bench.sinks.content import without_password
 
 SINKS = ("mlflow", "tensorboard")
 
@@ -40,11 +41,18 @@ def send_all(sinks: Sequence[Sink], row: Row) -> None:
     """Send a row; what fails is told in one line, for the row itself is kept."""
     for sink in sinks:
         try:
-            sink.send(row)
-        except Exception as error:
-            reason = " ".join(str(error).split())
-            words = f"row {row['key'][:8]} is kept, but was not sent to {sink.place}: {type(error).__name__}: {reason}"
-            print(f"farbench: {words}", file=sys.stderr)
+            send(sink, row)
+        except RecordError as error:
+            print(f"farbench: {error}; the row is kept", file=sys.stderr)
+
+
+def send(sink: Sink, row: Row) -> bool:
+    """Send a row to one sink; False if it was there. Raises RecordError for whatever goes wrong."""
+    try:
+        return sink.send(row)
+    except Exception as error:
+        reason = without_password(" ".join(str(error).split()))
+        raise RecordError(f"row {row['key'][:8]} was not sent to {sink.place}: {type(error).__name__}: {reason}") from error
 
 
 def _opened(name: str, results: Path) -> Sink:

@@ -40,3 +40,8 @@ def parameters(row: Row) -> dict[str, str]:
 def settings(row: Row) -> dict[str, str]:
     """Every setting by its dotted name."""
     return {setting: str(value) for setting, value in sorted(leaves(row["conf"]).items())}
+
+
+def without_password(text: str) -> str:
+    """A text for people: addresses in it lose who logs in, and with what."""
+    return re.sub(r"//[^/@\s]*@", "//", text)

@@ -9,28 +9,35 @@ from pathlib import Path
 from typing import Any
 
 from bench.record import Row
-from bench.sinks.content import evaluations, name, numbers, parameters
+from bench.sinks.content import evaluations, name, numbers, parameters, without_password
 from bench.units import TIME
 
 _KEY = "farbench.key"
 _BATCH = 100  # of metrics or parameters in one call, the most that MLflow takes of the latter
+
+_UNLESS_SET = {
+    "MLFLOW_ALLOW_FILE_STORE": "true",  # folders are refused without
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # what is run here is nobody else's business
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # a server that is down must not hold up the runs: by default, for minutes
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",  # seconds
+}
+"""What MLflow reads of the environment."""
 
 
 class MLflow:
     """Sends rows to a tracking server or a folder; a run that was not finished is deleted and sent again."""
 
     def __init__(self, results: Path) -> None:
-        self.place = os.environ.get("MLFLOW_TRACKING_URI") or (results.absolute() / "mlflow").as_uri()
+        self._uri = os.environ.get("MLFLOW_TRACKING_URI") or (results.absolute() / "mlflow").as_uri()
+        self.place = without_password(self._uri)
         self._sent: dict[str, dict[str, Any]] = {}  # by experiment, the status of the run of each key
 
     def send(self, row: Row) -> bool:
-        # MLflow tells its makers of what it is used for, unless it is told not to; and it wants to be asked for folders.
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        if self.place.startswith("file:"):
-            os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
+        for setting, value in _UNLESS_SET.items():
+            os.environ.setdefault(setting, value)
         from mlflow.tracking import MlflowClient
 
-        client = MlflowClient(tracking_uri=self.place)
+        client = MlflowClient(tracking_uri=self._uri)
         experiment = _experiment(client, row)
         if experiment not in self._sent:
             self._sent[experiment] = _runs(client, experiment)

@@ -1,15 +1,14 @@
 """Sinks: what was sent is read back by the programs that show it; each row once; a failure costs no row."""
 
-import json
 import math
 import sys
 
 import pytest
 from folders import row, write
 
-from bench.errors import ConfError
+from bench.errors import ConfError, RecordError
 from bench.export.__main__ import main as export
-from bench.sinks import open_sinks, send_all
+from bench.sinks import open_sinks, send, send_all
 from bench.sinks.content import evaluations, numbers, parameters
 
 ROW = row(
@@ -93,10 +92,14 @@ def test_a_run_that_was_not_sent_whole_is_sent_again(client, tmp_path):
     assert (other.info.run_id != run.info.run_id, other.info.status) == (True, "FINISHED")
 
 
-def test_an_address_of_mlflow_is_heeded(tmp_path, monkeypatch):
+def test_an_address_of_mlflow_is_heeded_and_its_password_not_told(tmp_path, monkeypatch):
     pytest.importorskip("mlflow", reason="needs mlflow-skinny")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking.example:5000")
-    assert open_sinks(["mlflow"], tmp_path)[0].place == "http://tracking.example:5000"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9/path")  # nobody listens there
+    (sink,) = open_sinks(["mlflow"], tmp_path)
+    assert sink.place == "http://127.0.0.1:9/path"
+    with pytest.raises(RecordError, match="row a30s3 was not sent to http://127.0.0.1:9/path: MlflowException: ") as error:
+        send(sink, ROW)
+    assert "secret" not in str(error.value) and "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +146,7 @@ def test_what_fails_later_is_told_in_one_line(tmp_path, capsys):
     good = Good()
     send_all([Broken(), good], ROW)
     assert good.sent == ("a30s3",)
-    assert capsys.readouterr().err == "farbench: row a30s3 is kept, but was not sent to nowhere: OSError: no space left\n"
+    assert capsys.readouterr().err == "farbench: row a30s3 was not sent to nowhere: OSError: no space left; the row is kept\n"
 
 
 def test_only_what_is_known_is_sent():
@@ -161,28 +164,3 @@ def test_what_was_made_before_is_sent_by_export(tmp_path, monkeypatch, capsys):
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("sent to tensorboard: 2 rows; there before: 0; not sent, for they are tried again: 1; at ")
     assert second.startswith("sent to tensorboard: 0 rows; there before: 2; ")
-
-
-def test_a_run_sends_its_row_when_it_is_made_and_not_when_it_is_found(tmp_path, monkeypatch, capsys):
-    pytest.importorskip("tensorboard", reason="needs tensorboard")
-    from test_cli import TINY
-
-    from bench.__main__ import main
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["bench", *TINY, "train=false", *arguments])
-        return main()
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "")
-    assert run("seed=1") == run("seed=1", "sinks=[tensorboard]") == 0  # made without a sink, then found
-    assert not (tmp_path / "results/local/tensorboard").exists()
-    assert run("sinks=[tensorboard]", "json=true") == 0
-    key = json.loads(capsys.readouterr().out.splitlines()[-1])["key"]
-    (folder,) = (tmp_path / "results/local/tensorboard").iterdir()
-    assert folder.name == f"h100_cluster_diloco_{key[:8]}"
-    with pytest.raises(SystemExit) as stopped:
-        run("seed=2", "sinks=[wandb]")
-    assert stopped.value.code == 1
-    assert capsys.readouterr().err == "farbench: sinks must be a list of mlflow, tensorboard, got 'wandb'\n"
-    assert len(list((tmp_path / "results/local/runs").iterdir())) == 2
