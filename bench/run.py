@@ -23,6 +23,7 @@ from bench.replay import Replay
 from bench.schedule import Order, Schedule
 from bench.setup import Setup
 from bench.simulator import Simulator
+from bench.tape import Tape
 from bench.timeline import Timeline
 from bench.trainer import Curve, Trainer
 from bench.world import Conf
@@ -85,10 +86,12 @@ class Run(Setup):
         }
         return row | self._learning(timeline) if self.corpus else row
 
-    def simulate(self, step_seconds: NDArray[np.float64] | None = None) -> tuple[Timeline, float]:
+    def simulate(
+        self, step_seconds: NDArray[np.float64] | None = None, *, tape: Tape | None = None, spans: bool = False
+    ) -> tuple[Timeline, float]:
         """The timeline, and the tokens a second of the same devices if nothing ever held them up.
 
-        `step_seconds`, (W,), stand in for those of the devices where they are given.
+        `step_seconds`, (W,), stand in for those of the devices where they are given; a `tape` and `spans` are asked for.
         """
         keep_freed_memory()
         shadow = self.shadow()
@@ -100,6 +103,8 @@ class Run(Setup):
             rule=self.aggregator,
             feedback=self.feedback,
             hostile=self.hostile,
+            spans=spans,
+            tape=tape,
         )
         with self.progress.steps("simulating", self.steps) as progress:
             timeline = simulator.run(self.algorithm, shadow, self.steps, progress)
