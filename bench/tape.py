@@ -1,8 +1,8 @@
 """When each worker did what, for a run that is to be looked at second by second.
 
-The ledger says how long, the tape also when. Waiting is charged as soon as it is over, so its place is known. Work is charged when
-it is settled whether it counts, long after it was done, and beside a reduction in the air other work follows it. What is left
-free before the second at which the work was done is its place: nothing else happened there.
+The ledger says how long, the tape also when. Waiting is charged as soon as it is over, so its place is known. Work is charged
+when it is settled whether it counts, long after it was done, and beside a reduction in the air other work follows it. What is
+left free before the second at which the work was done is its place: nothing else happened there.
 """
 
 from bisect import bisect_left, insort
@@ -170,7 +170,10 @@ class Line:
         return 1
 
     def take(self, bucket: str, seconds: float, until: float) -> int:
-        """The last free `seconds` before `until`: of coding those that are noted, of other work the others, as far as they go."""
+        """The last free `seconds` before `until` become a bucket; returns by how many intervals there are more.
+
+        Of coding they are those that are noted, of other work the others, as far as these go.
+        """
         new = 0
         for coded in (bucket == "codec", bucket != "codec"):
             for begin, end in self._free(until):

@@ -68,9 +68,7 @@ class Ledger:
         self.charge("codec", ranks, coded, until=until)
         self.charge("discarded", ranks, seconds, until=until)
 
-    def move(
-        self, source: str, target: str, ranks: NDArray[np.integer], seconds: Floats, until: Floats | float | None
-    ) -> None:
+    def move(self, source: str, target: str, ranks: NDArray[np.integer], seconds: Floats, until: Floats | float | None) -> None:
         """The last `seconds` of one bucket before `until` belong to another."""
         self.charge(source, ranks, -seconds)
         self.charge(target, ranks, seconds)
@@ -126,6 +124,7 @@ class Span:
     wire_bytes: float  # of one payload as it travels; of an all_gather, that of all shares together
     began: float  # virtual second at which all were ready, and those before it over; or at which its node asked for it
     over: float  # virtual second at which it was over for all in it, or for its node
+    members: tuple[int, ...] = ()  # ranks, of a group or an average; else its node, or all that were there
 
 
 @dataclass(frozen=True)

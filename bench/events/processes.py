@@ -194,7 +194,8 @@ class Processes:
         errand.entries.clear()
         self.order.append(Kind.DONE, node.number, errand.number)
         if errand.nbytes:
-            self._testbed.span(WORDS[type(operation)], errand.number, node.number, errand.nbytes, errand.began)
+            members = (node.number, operation.peer) if isinstance(operation, Average) else ()
+            self._testbed.span(WORDS[type(operation)], errand.number, node.number, errand.nbytes, errand.began, members)
         if isinstance(operation, Push):
             server = self._servers[operation.server]
             server.inbox.append(errand)

@@ -65,10 +65,10 @@ class Testbed:
         """The virtual second of the timeline, which has stood still where failures stopped the clocks."""
         return self.roster.now + self._stood_still
 
-    def span(self, word: str, index: int, node: int, wire_bytes: float, began: float) -> None:
+    def span(self, word: str, index: int, node: int, wire_bytes: float, began: float, members: tuple[int, ...] = ()) -> None:
         """An operation that moved bytes is over now, which `began` at a second of the timeline."""
         if self._spans is not None:
-            self._spans.append(Span(word, index, node, float(wire_bytes), began, self.second))
+            self._spans.append(Span(word, index, node, float(wire_bytes), began, self.second, members))
 
     def local_steps(self, steps: int, rank: int) -> int:
         """Local steps of `rank` in a Train of `steps`."""
@@ -111,7 +111,9 @@ class Testbed:
         pause = self._interruptions.after(self._round_begin, end) if self._interruptions else None
         if pause is not None:
             self.ledger.failed(pause.failures, end)
-            self.ledger.stand_still(self.now, {name: getattr(pause, name) for name in ("checkpoint", "discarded", "recovering")})
+            self.ledger.stand_still(
+                self.now, {name: getattr(pause, name) for name in ("checkpoint", "discarded", "recovering")}
+            )
             self._stood_still += pause.seconds
             self._failures += pause.failures
             end += pause.seconds

@@ -189,8 +189,8 @@ class PipelineSimulator:
             ):
                 ledger.charge(bucket, members, length, begin=begin)
             if self._spans is not None and len(reduction.members) > 1:
-                index, node = len(self._round_end), int(reduction.members[0])
-                self._spans.append(Span("all_reduce", index, node, nbytes, reduction.cleared, reduction.over))
+                index, peers = len(self._round_end), tuple(reduction.members.tolist())
+                self._spans.append(Span("all_reduce", index, peers[0], nbytes, reduction.cleared, reduction.over, peers))
         ledger.charge("pipeline_bubble", np.flatnonzero(waiting), roster.now - begun, begin=begun)
         for peer in flow.peers.values():
             peer.since = roster.now

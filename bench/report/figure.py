@@ -19,7 +19,7 @@ _COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 _STYLES = ["-", "--", "-.", ":"]
 _MOST_SETTINGS = 16
 """Of a sweep, that can be told apart by dashes and widths; the lines of a larger one are told by their algorithm alone."""
-_BUCKET_COLOURS = {
+BUCKET_COLOURS = {
     "compute": "#009E73",
     "codec": "#CC79A7",
     "aggregation": "#AA4499",
@@ -93,7 +93,7 @@ def ledger_bars(frame: pd.DataFrame) -> Figure:
     shown = [bucket for bucket in BUCKETS if any(ledger[bucket] >= 5e-4 for ledger in clocked["ledger"])]
     for bucket in shown:
         shares = [100 * ledger[bucket] for ledger in clocked["ledger"]]
-        label, colour = bucket.replace("_", " "), _BUCKET_COLOURS[bucket]
+        label, colour = bucket.replace("_", " "), BUCKET_COLOURS[bucket]
         panel.barh(range(len(clocked)), shares, left=left, color=colour, label=label, height=0.75)
         left = [a + b for a, b in zip(left, shares, strict=True)]
     panel.set(yticks=range(len(clocked)), yticklabels=labels, xlim=(0, 100), xlabel="share of worker-seconds (%)")
