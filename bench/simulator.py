@@ -175,7 +175,8 @@ class Simulator:
         counted = np.zeros(self._scenario.workers, bool)
         counted[reduction.senders] = True
         self._recorder.end(started.index, counted)
-        if self._spans is not None and len(reduction.members) > 1:
+        crossed = self._ledger.tape is not None and reduction.over > reduction.cleared  # beside those who dropped out of it
+        if self._spans is not None and (len(reduction.members) > 1 or crossed):
             span = Span(started.word, started.index, -1, float(reduction.nbytes), reduction.cleared, reduction.over)
             self._spans.append(span)
         self._watch.carried(reduction.hostile)

@@ -102,7 +102,7 @@ def _draw(panel: Axes, timeline: Timeline, air: Sequence[Sequence[Flight]], name
     scale = TIME.units[unit]
     cell, bars = 0.0, [pieces(line, end, 0.0) for line in of]
     while sum(map(len, bars)) > MOST_RECTANGLES:
-        cell = max(2 * cell, end / 1000)  # a pixel
+        cell = max(1.3 * cell, end / 1000)  # a pixel
         bars = [pieces(line, end, cell) for line in of]
     for bucket in BUCKETS:
         rectangles = [
