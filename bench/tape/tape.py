@@ -94,6 +94,7 @@ class Tape:
 
     def pause(self, at: float, *lengths: tuple[str, float]) -> None:
         """All workers stood still for (bucket, seconds) at the second `at` of a clock that does not know of it."""
+        self._count += 2 * len(self._lines)
         self._pauses.append((at, tuple((bucket, seconds) for bucket, seconds in lengths if seconds > 0)))
 
     def _end_if_full(self) -> None:
