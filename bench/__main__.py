@@ -20,6 +20,7 @@ from bench.job import Job
 from bench.progress import Progress
 from bench.record import PATHS_AND_PLACES, Row, as_json
 from bench.report import six_lines
+from bench.trace import trace_path
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
@@ -58,8 +59,12 @@ def _row(config: DictConfig, number: int, in_sweep: bool) -> Row:
             progress.say(f"{row['status']}: {row['reason']}")
         return row
     print("\n".join(six_lines(row, path)))
+    told = {**row, "path": str(path)}
+    if conf["trace"] and row["status"] in ("done", "diverged"):
+        told["trace"] = str(trace_path(conf["results"], row["key"]))
+        print(f"trace       {told['trace']}")
     if conf["json"]:
-        print(as_json({**row, "path": str(path)}))
+        print(as_json(told))
     return row
 
 

@@ -43,17 +43,17 @@ class Clocks:
     def discard(self, ranks: Ints, segment: TimedSegment) -> None:
         """What `ranks` computed in a segment is lost, with the time up to now; what they decoded in it is not."""
         since = self.busy[ranks] - segment.computed[ranks] - segment.coded[ranks]
-        self.busy[ranks] = np.maximum(since, self._roster.now)
-        spent = self.busy[ranks] - since
+        self.busy[ranks] = until = np.maximum(since, self._roster.now)
+        spent = until - since
         decoded = np.minimum(segment.coded[ranks], spent)
-        self._ledger.charge("codec", ranks, decoded)
-        self._ledger.charge("discarded", ranks, spent - decoded)
+        self._ledger.discard(ranks, spent - decoded, decoded, until)
 
     def verify(self, ranks: Ints, seconds: Floats, segment: TimedSegment) -> None:
         """What `ranks` computed in a segment, and in `seconds` more, (n,), was others' work: charge it, and decoding."""
         self.busy[ranks] += seconds
-        self._ledger.charge("verification", ranks, segment.computed[ranks] + seconds)
-        self._ledger.charge("codec", ranks, segment.coded[ranks])
+        until = self.busy[ranks]
+        self._ledger.charge("verification", ranks, segment.computed[ranks] + seconds, until=until)
+        self._ledger.charge("codec", ranks, segment.coded[ranks], until=until)
 
     def receive(self, ranks: Ints, reduction: Reduction, decode: Floats | None, segment: TimedSegment) -> None:
         """`ranks` have a result: charge who waited for it, by what it waited for; then they `decode` it, in seconds, (n,)."""
@@ -70,20 +70,23 @@ class Clocks:
         ):
             if end > passed:
                 later = np.maximum(busy, end)
-                self._ledger.charge(bucket, ranks, later - busy)
+                self._ledger.charge(bucket, ranks, later - busy, begin=busy)
                 # From where all of them wait on, one number stands for all.
                 busy, passed = end if np.max(later, initial=end) == end else later, end
         if decode is None:
             self.busy[ranks] = busy
         else:
             self.busy[ranks] = busy + decode
+            self._ledger.coding(ranks, decode, busy)
             segment.coded[ranks] += decode
 
     def pause(self, seconds: Mapping[str, float]) -> None:
         """The world stood still up to now: charge it to those who take part, {bucket: seconds}."""
         ranks = np.flatnonzero(self._roster.active)
+        begin = self.busy[ranks]
         for bucket, length in seconds.items():
-            self._ledger.charge(bucket, ranks, length)
+            self._ledger.charge(bucket, ranks, length, begin=begin)
+            begin = begin + length
         self.busy[ranks] += sum(seconds.values())
 
     def last(self) -> float:
@@ -93,5 +96,6 @@ class Clocks:
     def settle(self, segment: TimedSegment) -> None:
         """Charge those who take part up to now, at the end of a run."""
         ranks = np.flatnonzero(self._roster.active)
-        self._ledger.charge("codec", ranks, segment.coded[ranks])
-        self._ledger.charge("straggler_wait", ranks, self._roster.now - self.busy[ranks])
+        busy = self.busy[ranks]
+        self._ledger.charge("codec", ranks, segment.coded[ranks], until=busy)
+        self._ledger.charge("straggler_wait", ranks, self._roster.now - busy, begin=busy)

@@ -26,8 +26,9 @@ def settled(config: DictConfig, of: str = "config") -> dict[str, Any]:
         raise ConfError(f"size must be small or full, got {config.get('size')!r}")
     conf: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     check_top(conf, of)
-    if type(conf["json"]) is not bool:
-        raise ConfError(f"json must be true or false, got {conf['json']!r}")
+    for name in ("json", "trace"):
+        if type(conf.get(name, False)) is not bool:
+            raise ConfError(f"{name} must be true or false, got {conf[name]!r}")
     conf |= {"network": with_tables(conf["network"]), "variation": with_trace(conf["variation"])}
     return conf | {"churn": with_recording(conf["churn"]), "devices": with_fleet(conf["devices"])}
 

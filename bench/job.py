@@ -4,7 +4,7 @@ import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.build import build
 from bench.data import Source
@@ -13,6 +13,9 @@ from bench.progress import Progress
 from bench.record import Row, Store, blank_row, row_key, settings
 from bench.record.row import PRESETS
 from bench.sinks import open_sinks, send_all
+
+if TYPE_CHECKING:
+    from bench.run import Run
 
 FINAL = ("done", "diverged", "timeout", "does_not_fit", "skipped")
 """Statuses of rows that are found and not run again; an `error` row is tried anew."""
@@ -33,22 +36,42 @@ class Job:
         key = row_key(self.conf, self.names, source.fingerprint())
         store = Store(self.conf["results"])
         with store.claim(key):
-            row = _found(store, key, progress)
+            row, run = _found(store, key, progress), None
             if row:
                 progress.say(f"row {key[:8]} found")
-                return row
-            start = time.perf_counter()
-            row = self._make(key, store, progress)
-            row["wall_seconds"] = time.perf_counter() - start
-            store.write(row)
-        if row["status"] in FINAL:
+            else:
+                start = time.perf_counter()
+                run = self._run(self.conf, store, progress)
+                row = self._make(key, run)
+                row["wall_seconds"] = time.perf_counter() - start
+                store.write(row)
+            if self.conf["trace"]:
+                self._trace(row, run or self._run({**self.conf, "train": False}, store, progress))
+        if run is not None and row["status"] in FINAL:
             send_all(sinks, row)
         return row
 
-    def _make(self, key: str, store: Store, progress: Progress) -> Row:
-        from bench.run import Run, versions  # torch: two seconds that a row already there does not cost
+    @staticmethod
+    def _run(conf: Mapping[str, Any], store: Store, progress: Progress) -> "Run":
+        from bench.run import Run  # torch: two seconds that a row already there does not cost
 
-        conf, run = self.conf, Run(self.conf, store, progress)
+        return Run(conf, store, progress)
+
+    @staticmethod
+    def _trace(row: Row, run: "Run") -> None:
+        """Write a trace of a run; of one that was found, the clock alone is simulated again."""
+        from bench.trace import write_trace
+
+        if row["status"] not in ("done", "diverged"):
+            run.progress.say(f"no trace: the run is {row['status']}")
+            return
+        timeline = run.timeline or run.simulate(traced=True)[0]
+        write_trace(timeline, run.scenario.fleet.names.tolist(), row, run.store.folder, run.progress.say)
+
+    def _make(self, key: str, run: "Run") -> Row:
+        from bench.run import versions
+
+        conf, store = self.conf, run.store
         row = blank_row() | {
             "key": key,
             "status": "done",

@@ -31,6 +31,7 @@ class Reduction:
     codec: Floats | None  # None where there was nothing to encode or decode
     hostile: Ints  # of the senders, whose work is an attack
     begun: float  # virtual seconds: when it began,
+    ready: Floats | None = None  # (n,) when each sender was ready, where a tape asks for it,
     cleared: float = np.nan  # when all that began before it was over,
     tried: float = np.nan  # when its last try did,
     over: float = np.nan  # and when it was over
@@ -61,6 +62,7 @@ class Reduction:
         self.senders = self.members if all_send else self.senders[sends]
         self.compute = self.compute[sends]
         self.codec = None if self.codec is None else self.codec[sends]
+        self.ready = None if self.ready is None else self.ready[sends]
         self.hostile = self.hostile[active[self.hostile]]
         return True
 
@@ -196,13 +198,14 @@ class Air:
             self._flying[self._roster.fluid.start(phases[0])] = reduction, phases[1:], needs
             return
         reduction.over = self._roster.now
+        ready = reduction.ready
         if reduction.codec is not None:
-            self._ledger.charge("codec", reduction.senders, reduction.codec)
-        self._ledger.charge("compute", reduction.senders, reduction.compute)
+            self._ledger.charge("codec", reduction.senders, reduction.codec, until=ready)
+        self._ledger.charge("compute", reduction.senders, reduction.compute, until=ready)
         if len(reduction.hostile):
             attack = np.searchsorted(reduction.senders, reduction.hostile)
-            self._ledger.charge("compute", reduction.hostile, -reduction.compute[attack])
-            self._ledger.charge("discarded", reduction.hostile, reduction.compute[attack])
+            until = None if ready is None else ready[attack]
+            self._ledger.move("compute", "discarded", reduction.hostile, reduction.compute[attack], until)
 
     def _drop(self, by: float) -> None:
         """Whoever drops out up to the second `by` does."""

@@ -98,6 +98,7 @@ class Roster:
         ranks = np.flatnonzero(self._drop_at <= by)
         begin = self.until[ranks]
         self._leave(ranks, begin)
+        self._mark("drop", ranks, begin)
         self.drops += len(ranks)
         self._presence.next(ranks)
         self._turn_at[ranks] = self.until[ranks]
@@ -106,13 +107,16 @@ class Roster:
     def ban(self, ranks: Ints) -> None:
         """`ranks`, which take part, are shut out now and for ever."""
         self._leave(ranks, np.full(len(ranks), self.now))
+        self._mark("ban", ranks, self.now)
         self._presence.up[ranks] = False
         self._presence.until[ranks] = np.inf
 
     def join(self) -> Ints:
         """Admit to the next round everybody who is back with state; returns who that is, (n,)."""
         ready = self._ready()
-        self._ledger.charge("recovering", ready, self.now - self._charged[ready])
+        since = self._charged[ready]
+        self._ledger.charge("recovering", ready, self.now - since, begin=since)
+        self._mark("return", ready, self.now)
         self._downloads.stop(ready, np.full(len(ready), self.now))
         self.active[ready] = True
         self._drop_at[ready] = self.until[ready]
@@ -165,10 +169,15 @@ class Roster:
         self._drop_at[ranks] = np.inf
         self._next_drop = self._next_turn = None
 
+    def _mark(self, word: str, ranks: Ints, at: Floats | float) -> None:
+        if self._ledger.tape is not None:
+            self._ledger.tape.mark(word, ranks, at)
+
     def _charge(self, ranks: Ints, to: Floats) -> None:
         """The absent `ranks` up to the seconds `to`, (n,), in which their intervals end or which lie in them."""
-        seconds = to - self._charged[ranks]
+        since = self._charged[ranks]
+        seconds = to - since
         self._charged[ranks] = to
         for bucket, up in (("recovering", True), ("down", False)):
             chosen = self._presence.up[ranks] == up
-            self._ledger.charge(bucket, ranks[chosen], seconds[chosen])
+            self._ledger.charge(bucket, ranks[chosen], seconds[chosen], begin=since[chosen])

@@ -23,6 +23,7 @@ from bench.replay import Replay
 from bench.schedule import Order, Schedule
 from bench.setup import Setup
 from bench.simulator import Simulator
+from bench.tape import MOST_WORKERS, Tape
 from bench.timeline import Timeline
 from bench.trainer import Curve, Trainer
 from bench.world import Conf
@@ -49,6 +50,7 @@ class Run(Setup):
     def __init__(self, conf: Conf, store: Store, progress: Progress) -> None:
         super().__init__(conf)
         self.store, self.progress = store, progress
+        self.timeline: Timeline | None = None  # that the columns come from, once they are there
 
     def facts(self) -> Row:
         """What is known before anything is computed."""
@@ -62,7 +64,8 @@ class Run(Setup):
 
     def columns(self) -> Row:
         """Simulate, train, and say what came out, column by column."""
-        timeline, ideal = self.simulate()
+        timeline, ideal = self.simulate(traced=self.conf["trace"])
+        self.timeline = timeline
         tokens = timeline.counted_sequences * self.timed.context
         seconds = timeline.virtual_seconds
         row: Row = {
@@ -85,10 +88,11 @@ class Run(Setup):
         }
         return row | self._learning(timeline) if self.corpus else row
 
-    def simulate(self, step_seconds: NDArray[np.float64] | None = None) -> tuple[Timeline, float]:
+    def simulate(self, step_seconds: NDArray[np.float64] | None = None, *, traced: bool = False) -> tuple[Timeline, float]:
         """The timeline, and the tokens a second of the same devices if nothing ever held them up.
 
-        `step_seconds`, (W,), stand in for those of the devices where they are given.
+        `step_seconds`, (W,), stand in for those of the devices where they are given; `traced`, the timeline has
+        the intervals of the first workers, and spans.
         """
         keep_freed_memory()
         shadow = self.shadow()
@@ -100,6 +104,8 @@ class Run(Setup):
             rule=self.aggregator,
             feedback=self.feedback,
             hostile=self.hostile,
+            spans=traced,
+            tape=Tape(workers=min(self.scenario.workers, MOST_WORKERS)) if traced else None,
         )
         with self.progress.steps("simulating", self.steps) as progress:
             timeline = simulator.run(self.algorithm, shadow, self.steps, progress)

@@ -23,6 +23,7 @@ from bench.roster import Roster
 from bench.scenario import Scenario
 from bench.schedule import Recorder
 from bench.segment import opened_steps, shadow_of
+from bench.tape import Tape
 from bench.timeline import Ledger, Span, Timeline, in_order
 from bench.units import seconds_text
 from bench.verification import Hostile
@@ -71,6 +72,7 @@ class Simulator:
         feedback: Feedback | None = None,
         hostile: Hostile | None = None,
         spans: bool = False,
+        tape: Tape | None = None,
     ) -> None:
         workers, seed = scenario.workers, scenario.seed
         self._spans: list[Span] | None = [] if spans else None  # of what is over, if they are asked for
@@ -78,7 +80,7 @@ class Simulator:
         self.step_seconds = self._pace.step_seconds  # (W,)
         self._scenario, self._max_virtual = scenario, max_virtual
         self._codings = Codings(codec, feedback)
-        self._ledger = Ledger(workers)
+        self._ledger = Ledger(workers, tape)
         self._roster = Roster(
             churn=scenario.churn,
             paths=scenario.paths,
@@ -173,7 +175,8 @@ class Simulator:
         counted = np.zeros(self._scenario.workers, bool)
         counted[reduction.senders] = True
         self._recorder.end(started.index, counted)
-        if self._spans is not None and len(reduction.members) > 1:
+        crossed = self._ledger.tape is not None and reduction.over > reduction.cleared  # beside those who dropped out of it
+        if self._spans is not None and (len(reduction.members) > 1 or crossed):
             span = Span(started.word, started.index, -1, float(reduction.nbytes), reduction.cleared, reduction.over)
             self._spans.append(span)
         self._watch.carried(reduction.hostile)
@@ -187,6 +190,7 @@ class Simulator:
         self._check_limit(end)
         pause = self._interruptions.after(self._round_begin, end) if self._interruptions else None
         if pause is not None:
+            self._ledger.failed(pause.failures, end)
             end += pause.seconds
             self._advance(end)
             self._clocks.pause({"checkpoint": pause.checkpoint, "discarded": pause.discarded, "recovering": pause.recovering})
@@ -240,6 +244,9 @@ class Simulator:
         chosen = slice(None) if sends.all() else np.flatnonzero(sends)  # a million need no copies
         senders = ranks[chosen]
         self._clocks.busy[senders] = ready[chosen]
+        traced = self._ledger.tape is not None
+        if traced and encode is not None:
+            self._ledger.coding(senders, encode[chosen], ready[chosen] - encode[chosen])
         # What was decoded since the last start is charged with this, even where it is not encoded itself.
         coded = None if self._codings.exact else segment.coded[senders] + (0.0 if encode is None else encode[chosen])
         return Reduction(
@@ -253,6 +260,7 @@ class Simulator:
             codec=coded,
             hostile=self._watch.hostile(senders, started.step),
             begun=self._roster.now,
+            ready=ready[chosen] if traced else None,
         )
 
     def _seconds(self, ranks: Ints, segment: TimedSegment) -> Floats:
@@ -383,4 +391,5 @@ class Simulator:
             ledger=self._ledger,
             schedule=self._recorder.schedule,
             spans=in_order(self._spans),
+            intervals=self._ledger.intervals(roster.now),
         )

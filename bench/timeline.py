@@ -1,13 +1,16 @@
 """When it happened, and where every worker-second went."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.schedule import Order, Schedule
+from bench.tape import Intervals, Tape
 
 Floats = NDArray[np.float64]
+Ranks = NDArray[np.integer] | int
 
 BUCKETS = (
     "compute",  # steps that entered the model
@@ -26,18 +29,72 @@ BUCKETS = (
 
 
 class Ledger:
-    """Seconds of each worker in each bucket."""
+    """Seconds of each worker in each bucket; where it has a `tape`, that is told when."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, tape: Tape | None = None) -> None:
         self.seconds = {bucket: np.zeros(workers) for bucket in BUCKETS}  # each (W,)
+        self.tape = tape
 
-    def charge(self, bucket: str, ranks: NDArray[np.integer] | int, seconds: Floats | float) -> None:
-        """Add `seconds` to one bucket of `ranks`, which are distinct."""
+    def charge(
+        self,
+        bucket: str,
+        ranks: Ranks,
+        seconds: Floats | float,
+        *,
+        begin: Floats | float | None = None,
+        until: Floats | float | None = None,
+    ) -> None:
+        """Add `seconds` to one bucket of `ranks`, which are distinct.
+
+        They lie from `begin` on, or are the last free ones before `until`; a tape is told of them apart where neither is given.
+        """
         self.seconds[bucket][ranks] += seconds
+        if self.tape is not None:
+            if begin is not None:
+                self.tape.begins(bucket, ranks, seconds, begin)
+            elif until is not None:
+                self.tape.ends(bucket, ranks, seconds, until)
 
     def fill(self, bucket: str, ranks: NDArray[np.integer], until: Floats) -> None:
         """Charge to one bucket whatever the ledger of `ranks` lacks up to the seconds `until`, (n,)."""
         self.charge(bucket, ranks, until - np.sum([seconds[ranks] for seconds in self.seconds.values()], axis=0))
+        if self.tape is not None:
+            self.tape.fill(bucket, ranks, until)
+
+    def discard(self, ranks: Ranks, seconds: Floats | float, coded: Floats | float, until: Floats | float) -> None:
+        """Work of `ranks`, and what they `coded` in it, is charged up to `until`; what came after it does not happen."""
+        if self.tape is not None:
+            self.tape.cut(ranks, until)
+        self.charge("codec", ranks, coded, until=until)
+        self.charge("discarded", ranks, seconds, until=until)
+
+    def move(self, source: str, target: str, ranks: NDArray[np.integer], seconds: Floats, until: Floats | float | None) -> None:
+        """The last `seconds` of one bucket before `until` belong to another."""
+        self.charge(source, ranks, -seconds)
+        self.charge(target, ranks, seconds)
+        if self.tape is not None and until is not None:
+            self.tape.relabel(source, target, ranks, seconds, until)
+
+    def coding(self, ranks: Ranks, seconds: Floats | float, begin: Floats | float) -> None:
+        """`ranks` encode or decode from `begin` on; it is charged later."""
+        if self.tape is not None:
+            self.tape.coding(ranks, seconds, begin)
+
+    def stand_still(self, at: float, lengths: Mapping[str, float]) -> None:
+        """All workers stood still for {bucket: seconds} at the second `at` of a clock that does not know of it."""
+        for bucket, seconds in lengths.items():
+            self.charge(bucket, np.arange(len(self.seconds[bucket])), seconds)
+        if self.tape is not None:
+            self.tape.pause(at, *lengths.items())
+
+    def failed(self, failures: int, at: float) -> None:
+        """So many failures stopped all of a cluster; at the second `at` that is told of."""
+        if self.tape is not None and failures:
+            self.tape.mark("failure", -1, at)
+
+    def intervals(self, virtual_seconds: float) -> Intervals | None:
+        """What the tape holds at the end of a run, if there is one."""
+        return None if self.tape is None else self.tape.told(virtual_seconds)
 
     def check(self, virtual_seconds: float) -> None:
         """Every worker's buckets sum to the length of the run, or time was lost or counted twice."""
@@ -67,6 +124,7 @@ class Span:
     wire_bytes: float  # of one payload as it travels; of an all_gather, that of all shares together
     began: float  # virtual second at which all were ready, and those before it over; or at which its node asked for it
     over: float  # virtual second at which it was over for all in it, or for its node
+    members: tuple[int, ...] = ()  # ranks, of a group or an average; else its node, or all that were there
 
 
 @dataclass(frozen=True)
@@ -88,6 +146,7 @@ class Timeline:
     staleness: float = 0.0  # mean over all arrivals at servers,
     staleness_max: int = 0  # and the most
     spans: tuple[Span, ...] = ()  # by index, then node, if they were asked for; none where nobody else was there
+    intervals: Intervals | None = None  # if they were asked for
 
     def seconds_after(self, steps: int) -> float:
         """The virtual second at which the model of `steps` program steps was there; `steps` ends a round, or is 0."""

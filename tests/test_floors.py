@@ -26,14 +26,14 @@ FLOORS = (
     NUMPY_HALF + TORCH_HALF,
     ("algorithm", "layout"),
     (
-        *("scenario", "world", "schedule", "timeline", "downloads", "roster", "aggregation", "watch"),
+        *("scenario", "world", "schedule", "tape", "timeline", "downloads", "roster", "aggregation", "watch"),
         *("reduction", "pace", "codings", "clocks", "lockstep", "simulator", "delivery", "trainer"),
         *("segment", "stacked", "apart", "replay", "events", "pipelines", "setup"),
     ),
     ("record",),
     (
         *("progress", "run", "job", "report", "reference", "solve", "sweep", "explain", "resolvers", "composed", "__main__"),
-        *("emulator", "emulate", "probe", "project", "attribute", "compare", "export", "sinks"),
+        *("emulator", "emulate", "probe", "project", "attribute", "compare", "export", "sinks", "trace"),
     ),
 )
 """Bottom to top. Modules of one floor may import each other, save across the halves, and never in a circle."""
@@ -64,6 +64,7 @@ LIGHT = (
     "graphs",
     *NUMPY_HALF,
     "schedule",
+    "tape",
     "timeline",
     "downloads",
     "roster",
@@ -76,6 +77,7 @@ LIGHT = (
     "explain",
     "solve",
     "sweep",
+    "trace",
 )
 """Parts that never import torch: a row that is found, a table or a mistyped setting need not wait for it."""
 

@@ -115,6 +115,7 @@ def simulate(
     sequences=1,
     width=10,
     spans=False,
+    tape=None,
     **more,
 ):
     """The timeline of an algorithm with P parameters on a world; five tokens of `width` numbers a sequence between layers."""
@@ -130,9 +131,8 @@ def simulate(
         SGD(lr=1.0, momentum=0.0),
         LearningRateSchedule(warmup=0, final=1.0, steps=steps),
     )
-    asked = {"spans": True} if spans else {}  # which nobody asks of pipelines
     simulator = SIMULATORS[algorithm.lockstep](
-        world, workload, codec or NoCodec(), limit, rule=rule, feedback=feedback, hostile=hostile, **asked
+        world, workload, codec or NoCodec(), limit, rule=rule, feedback=feedback, hostile=hostile, spans=spans, tape=tape
     )
     return simulator.run(algorithm, shadow, steps, **more)
 

@@ -137,7 +137,8 @@ class Gathering:
         ranks, begin = sorted(self._arrived), self._begin
         if len(ranks) > 1:
             node = -1 if begin.groups is None else int(np.argmax(begin.groups == begin.groups[ranks[0]]))
-            self._plans.testbed.span(begin.word, begin.index, node, begin.weight.wire_bytes, self._began)
+            members = tuple(ranks) if node >= 0 else ()
+            self._plans.testbed.span(begin.word, begin.index, node, begin.weight.wire_bytes, self._began, members)
         self._plans.over(self)
         self._host.carried(self._begin, np.array(ranks), [self._arrived[rank] for rank in ranks])
         self._host.over(self._begin, self, sorted(self.waiting))

@@ -21,6 +21,7 @@ class Work:
     steps: int = 0  # local ones
     compute: float = 0.0  # seconds
     codec: float = 0.0  # seconds
+    until: float = 0.0  # virtual second at which the last of it was done
 
 
 @dataclass(eq=False)

@@ -78,7 +78,7 @@ class Processes:
         for worker in self._workers.values():
             self._charge(worker)
             for work in (worker.work, *(errand.work for errand in worker.errands.values())):
-                testbed.ledger.charge("discarded", worker.number, work.compute + work.codec)
+                testbed.ledger.charge("discarded", worker.number, work.compute + work.codec, until=work.until)
 
     def _begin(self, rank: int) -> None:
         """A program of `rank` begins."""
@@ -142,7 +142,7 @@ class Processes:
         now = self._testbed.now
         worker.work.steps += local
         worker.work.compute += now - worker.since
-        worker.since = now
+        worker.work.until = worker.since = now
         self.order.append(Kind.DONE, worker.number, number)
         if local and not self._servers:
             self._count(worker, worker.load())
@@ -171,7 +171,9 @@ class Processes:
         node = errand.node
         assert isinstance(node, Worker)
         now = self._testbed.now
-        errand.work.codec, node.since = now - node.since, now
+        errand.work.codec, errand.work.until = now - node.since, now
+        self._testbed.ledger.coding(node.number, errand.work.codec, node.since)
+        node.since = now
         self._depart(errand, handle)
         if handle is not None:
             self._go_on(node, handle)
@@ -192,7 +194,8 @@ class Processes:
         errand.entries.clear()
         self.order.append(Kind.DONE, node.number, errand.number)
         if errand.nbytes:
-            self._testbed.span(WORDS[type(operation)], errand.number, node.number, errand.nbytes, errand.began)
+            members = (node.number, operation.peer) if isinstance(operation, Average) else ()
+            self._testbed.span(WORDS[type(operation)], errand.number, node.number, errand.nbytes, errand.began, members)
         if isinstance(operation, Push):
             server = self._servers[operation.server]
             server.inbox.append(errand)
@@ -215,8 +218,8 @@ class Processes:
     def _count(self, worker: Worker, work: Work) -> None:
         """Work of a worker has reached the model."""
         testbed, order = self._testbed, self.order
-        testbed.count(np.array([worker.number]), work.steps, work.compute, order.steps + 1)
-        testbed.ledger.charge("codec", worker.number, work.codec)
+        testbed.count(np.array([worker.number]), work.steps, work.compute, order.steps + 1, work.until)
+        testbed.ledger.charge("codec", worker.number, work.codec, until=work.until)
         self._counted += work.steps
         steps = self._counted // testbed.workers
         if steps > order.steps:
@@ -232,15 +235,15 @@ class Processes:
 
     def _charge(self, worker: Worker) -> None:
         """The ledger of a worker up to now: what it waited for, or what it is busy with and will not finish."""
-        now, errand = self._testbed.now, worker.waits_for
-        spent, worker.since = now - worker.since, now
+        now, since, errand = self._testbed.now, worker.since, worker.waits_for
+        spent, worker.since = now - since, now
         ledger, rank = self._testbed.ledger, worker.number
         if errand is None:
-            ledger.charge("discarded", rank, spent)
+            ledger.charge("discarded", rank, spent, begin=since)
             return
         latency = min(max(min(errand.flows, now) - (now - spent), 0.0), spent)
-        ledger.charge("latency", rank, latency)
-        ledger.charge("bandwidth", rank, spent - latency)
+        ledger.charge("latency", rank, latency, begin=since)
+        ledger.charge("bandwidth", rank, spent - latency, begin=since + latency)
 
     def _drop(self, ranks: Ints) -> None:
         """`ranks` are gone: their programs are closed, and nobody waits for them."""

@@ -68,15 +68,15 @@ class Rendezvous:
             testbed.end_round(steps)
         for walker in self._walkers.values():
             ledger, rank = testbed.ledger, walker.rank
-            ledger.charge("straggler_wait", rank, testbed.now - walker.since)
-            ledger.charge("codec", rank, walker.work.codec)
-            ledger.charge("discarded", rank, walker.work.compute)
+            ledger.charge("straggler_wait", rank, testbed.now - walker.since, begin=walker.since)
+            ledger.discard(rank, walker.work.compute, walker.work.codec, walker.since)
 
     def carried(self, begin: Begin, ranks: Ints, work: list[Work]) -> None:
         """The work of `ranks`, (n,), of what ends with `begin`, has reached the others."""
         testbed = self._testbed
-        testbed.count(ranks, begin.local, np.array([one.compute for one in work]), begin.step)
-        testbed.ledger.charge("codec", ranks, np.array([one.codec for one in work]))
+        until = np.array([one.until for one in work])
+        testbed.ledger.charge("codec", ranks, np.array([one.codec for one in work]), until=until)
+        testbed.count(ranks, begin.local, np.array([one.compute for one in work]), begin.step, until)
 
     def over(self, begin: Begin, meeting: Meeting, ranks: list[int]) -> None:
         """A meeting is over for `ranks`, whether or not they wait for it."""
@@ -91,7 +91,7 @@ class Rendezvous:
                 continue
             for bucket, end in (*meeting.marks(rank), ("straggler_wait", self._testbed.now)):
                 if end > walker.since:
-                    self._testbed.ledger.charge(bucket, rank, end - walker.since)
+                    self._testbed.ledger.charge(bucket, rank, end - walker.since, begin=walker.since)
                     walker.since = end
             walker.waits_for = None
             self._walk(walker)
@@ -173,11 +173,13 @@ class Rendezvous:
         return not seconds
 
     def _worked(self, walker: Walker, bucket: str, then: Callable[[Walker], None]) -> None:
-        spent, walker.since, walker.busy = self._testbed.now - walker.since, self._testbed.now, None
+        since, walker.since, walker.busy = walker.since, self._testbed.now, None
+        spent, walker.work.until = walker.since - since, walker.since
         if bucket == "compute":
             walker.work.compute += spent
         else:
             walker.work.codec += spent
+            self._testbed.ledger.coding(walker.rank, spent, since)
         then(walker)
 
     def _end_rounds(self) -> None:
@@ -225,9 +227,8 @@ class Rendezvous:
 
     def _discard(self, walker: Walker) -> None:
         """What a worker has done since it sent something is lost, and the time up to now."""
-        ledger, now = self._testbed.ledger, self._testbed.now
-        ledger.charge("discarded", walker.rank, now - walker.since + walker.work.compute)
-        ledger.charge("codec", walker.rank, walker.work.codec)
+        now = self._testbed.now
+        self._testbed.ledger.discard(walker.rank, now - walker.since + walker.work.compute, walker.work.codec, now)
         walker.work, walker.since = Work(), now
 
     def _join(self, ranks: Ints) -> None:

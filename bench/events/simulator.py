@@ -19,6 +19,7 @@ from bench.pace import Workload
 from bench.participation import WaitForAll
 from bench.replicas import Replicas
 from bench.scenario import Scenario
+from bench.tape import Tape
 from bench.timeline import Timeline
 from bench.verification import Hostile
 
@@ -40,8 +41,9 @@ class EventSimulator:
         feedback: Feedback | None = None,
         hostile: Hostile | None = None,
         spans: bool = False,
+        tape: Tape | None = None,
     ) -> None:
-        self._testbed = Testbed(scenario, workload, Codings(codec, feedback), max_virtual, hostile, spans=spans)
+        self._testbed = Testbed(scenario, workload, Codings(codec, feedback), max_virtual, hostile, spans=spans, tape=tape)
         self._rule = rule
         self.step_seconds = self._testbed.pace.step_seconds  # (W,)
 

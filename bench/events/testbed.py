@@ -10,6 +10,7 @@ from bench.pace import Amount, Load, Pace, Workload
 from bench.roster import Ints, Roster
 from bench.scenario import Scenario
 from bench.schedule import Order, Schedule
+from bench.tape import Tape
 from bench.timeline import Floats, Ledger, Span, Timeline, in_order
 from bench.units import seconds_text
 from bench.verification import Hostile
@@ -27,11 +28,12 @@ class Testbed:
         hostile: Hostile | None,
         *,
         spans: bool = False,
+        tape: Tape | None = None,
     ) -> None:
         workers, seed = scenario.workers, scenario.seed
         self.scenario, self.workers = scenario, workers
         self.pace = Pace(scenario.fleet, scenario.jitter, workload, scenario.split, seed)
-        self.ledger = Ledger(workers)
+        self.ledger = Ledger(workers, tape)
         self.roster = Roster(
             churn=scenario.churn,
             paths=scenario.paths,
@@ -63,10 +65,10 @@ class Testbed:
         """The virtual second of the timeline, which has stood still where failures stopped the clocks."""
         return self.roster.now + self._stood_still
 
-    def span(self, word: str, index: int, node: int, wire_bytes: float, began: float) -> None:
+    def span(self, word: str, index: int, node: int, wire_bytes: float, began: float, members: tuple[int, ...] = ()) -> None:
         """An operation that moved bytes is over now, which `began` at a second of the timeline."""
         if self._spans is not None:
-            self._spans.append(Span(word, index, node, float(wire_bytes), began, self.second))
+            self._spans.append(Span(word, index, node, float(wire_bytes), began, self.second, members))
 
     def local_steps(self, steps: int, rank: int) -> int:
         """Local steps of `rank` in a Train of `steps`."""
@@ -83,18 +85,18 @@ class Testbed:
         """Seconds in which `rank` encodes or decodes what asks that `load` of its device."""
         return float(self.pace.code(self._ranks[rank : rank + 1], load)[0])
 
-    def count(self, ranks: Ints, local: Amount, compute: Floats | float, step: int) -> None:
+    def count(self, ranks: Ints, local: Amount, compute: Floats | float, step: int, until: Floats | float) -> None:
         """Work of `ranks`, (n,), up to the program step `step` entered the model, or their attacks did.
 
-        `local` are the steps that each takes, or of all (W,), and `compute` their seconds, (n,).
+        `local` are the steps that each takes, or of all (W,), and `compute` their seconds, (n,), up to those of `until`, (n,).
         """
         hostile = self._hostile
         if hostile is not None and step > hostile.start and hostile.members[ranks].any():
             bad = hostile.members[ranks]  # (n,)
-            compute = np.broadcast_to(compute, ranks.shape)
-            self.ledger.charge("discarded", ranks[bad], compute[bad])
-            ranks, compute = ranks[~bad], compute[~bad]
-        self.ledger.charge("compute", ranks, compute)
+            compute, until = np.broadcast_to(compute, ranks.shape), np.broadcast_to(until, ranks.shape)
+            self.ledger.charge("discarded", ranks[bad], compute[bad], until=until[bad])
+            ranks, compute, until = ranks[~bad], compute[~bad], until[~bad]
+        self.ledger.charge("compute", ranks, compute, until=until)
         steps, sequences = self.pace.work(ranks, local)
         self._counted_steps += steps
         self._counted_sequences += sequences
@@ -108,8 +110,10 @@ class Testbed:
         end = self.second
         pause = self._interruptions.after(self._round_begin, end) if self._interruptions else None
         if pause is not None:
-            for bucket in ("checkpoint", "discarded", "recovering"):
-                self.ledger.charge(bucket, self._ranks, getattr(pause, bucket))
+            self.ledger.failed(pause.failures, end)
+            self.ledger.stand_still(
+                self.now, {name: getattr(pause, name) for name in ("checkpoint", "discarded", "recovering")}
+            )
             self._stood_still += pause.seconds
             self._failures += pause.failures
             end += pause.seconds
@@ -144,4 +148,5 @@ class Testbed:
             staleness=float(np.mean(staleness)) if staleness else 0.0,
             staleness_max=max(staleness, default=0),
             spans=in_order(self._spans),
+            intervals=self.ledger.intervals(seconds),
         )

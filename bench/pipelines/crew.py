@@ -169,6 +169,7 @@ class Crew:
                 code=float(code[place]),
                 since=now,
                 order=self._order(rank),
+                places=None if self._ledger.tape is None else [],
             )
             for place, (rank, whole) in enumerate(zip(ranks.tolist(), seconds.tolist(), strict=True))
         ]

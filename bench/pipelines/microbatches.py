@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
 from bench.pipelines.wires import Message, Wires
+from bench.tape import Tape
 
 FORWARD, BACKWARD = 0, 1
 Order = list[tuple[int, int]]
@@ -37,10 +38,13 @@ class Peer:
     ready: tuple[deque[Visit], deque[Visit]] = field(default_factory=lambda: (deque(), deque()))
     task: "Task | None" = None
     spent: dict[str, float] = field(default_factory=dict)  # seconds, by bucket of the ledger
+    places: list[tuple[str, float, float]] | None = None  # where a tape asks: buckets, but compute, from when to when
 
-    def spend(self, bucket: str, seconds: float) -> None:
-        """Add to one bucket."""
+    def spend(self, bucket: str, seconds: float, *edges: float) -> None:
+        """Add to one bucket, which it was at between the seconds `edges`, two and two."""
         self.spent[bucket] = self.spent.get(bucket, 0.0) + seconds
+        if self.places is not None:
+            self.places += [(bucket, begin, end) for begin, end in zip(edges[::2], edges[1::2], strict=True)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,13 +139,20 @@ class Flow:
             last[peer.stage] = max(last.get(peer.stage, 0.0), peer.since)
         told: dict[str, dict[int, float]] = {}
         for peer in self.peers.values():
-            peer.spend("straggler_wait", last[peer.stage] - peer.since)
-            peer.spend("pipeline_bubble", now - last[peer.stage])
+            peer.spend("straggler_wait", last[peer.stage] - peer.since, peer.since, last[peer.stage])
+            peer.spend("pipeline_bubble", now - last[peer.stage], last[peer.stage], now)
             peer.since = now
             for bucket, seconds in peer.spent.items():
                 told.setdefault(bucket, {})[peer.rank] = seconds
             peer.spent = {}
         return told
+
+    def tell(self, tape: Tape) -> None:
+        """Tell when peers did what is settled: all but what they computed, which is not before it is reduced."""
+        for peer in self.peers.values():
+            for bucket, begin, end in peer.places or ():
+                tape.begins(bucket, peer.rank, end - begin, begin)
+            peer.places = []
 
     def _assign_all(self) -> None:
         """Find a peer for whatever has none and could be begun."""
@@ -193,9 +204,10 @@ class Flow:
         waited, message = self.now - peer.since, visit.message[direction]
         travelled = min(waited, self.now - message.ready) if message else 0.0
         latency = min(travelled, message.latency) if message else 0.0
-        peer.spend("latency", latency)
-        peer.spend("bandwidth", travelled - latency)
-        peer.spend("pipeline_bubble", waited - travelled)
+        sent, through = self.now - travelled, self.now - latency  # latency comes last: the last byte's
+        peer.spend("latency", latency, through, self.now)
+        peer.spend("bandwidth", travelled - latency, sent, through)
+        peer.spend("pipeline_bubble", waited - travelled, peer.since, sent)
         peer.since = self.now
         ends = sum(self._neighbour(visit, way) is not None for way in (FORWARD, BACKWARD))
         peer.task = Task(peer, visit, direction, ends * peer.code)
@@ -219,8 +231,10 @@ class Flow:
     def _finish(self, task: Task) -> None:
         """A peer is done with one direction of a visit: it hands it on, unless the next stage has it already."""
         peer, visit, direction = task.peer, task.visit, task.direction
+        # It decodes what came, if anything did, and encodes what goes on, if anything does.
+        decoded = peer.since + (peer.code if visit.message[direction] is not None else 0.0)
         peer.spend("compute", self.now - peer.since - task.code)
-        peer.spend("codec", task.code)
+        peer.spend("codec", task.code, peer.since, decoded, self.now - task.code + (decoded - peer.since), self.now)
         peer.task, peer.since = None, self.now
         visit.done[direction] = True
         taker = self._neighbour(visit, direction)

@@ -21,7 +21,8 @@ from bench.replicas import Replicas
 from bench.roster import Roster
 from bench.scenario import Scenario
 from bench.schedule import Recorder
-from bench.timeline import Ledger, Timeline
+from bench.tape import Tape
+from bench.timeline import Ledger, Span, Timeline, in_order
 from bench.units import seconds_text
 from bench.verification import Hostile
 
@@ -50,12 +51,15 @@ class PipelineSimulator:
         rule: Rule | None = None,
         feedback: Feedback | None = None,
         hostile: Hostile | None = None,
+        spans: bool = False,
+        tape: Tape | None = None,
     ) -> None:
         _check(scenario, codec, rule, hostile)
         self._pace = Pace(scenario.fleet, scenario.jitter, workload, scenario.split, scenario.seed)
         self.step_seconds = self._pace.step_seconds  # (W,) of the whole model
         self._scenario, self._workload, self._max_virtual = scenario, workload, max_virtual
-        self._ledger = Ledger(scenario.workers)
+        self._ledger = Ledger(scenario.workers, tape)
+        self._spans: list[Span] | None = [] if spans else None  # of reductions that are over, if they are asked for
         self._recorder = Recorder(scenario.workers, self._pace.effort)
         self._interruptions = scenario.failures.interruptions(scenario.seed, scenario.workers)
         self._failures, self._round_begin = 0, 0.0
@@ -124,11 +128,14 @@ class PipelineSimulator:
         roster = self._roster
         pause = self._interruptions.after(self._round_begin, roster.now) if self._interruptions else None
         if pause is not None:
-            self._air.advance(roster.now + pause.seconds)
+            begin = roster.now
+            self._ledger.failed(pause.failures, begin)
+            self._air.advance(begin + pause.seconds)
             there = np.flatnonzero(roster.active)
-            self._ledger.charge("checkpoint", there, pause.checkpoint)
-            self._ledger.charge("discarded", there, pause.discarded)
-            self._ledger.charge("recovering", there, pause.recovering)
+            for bucket in ("checkpoint", "discarded", "recovering"):
+                seconds = getattr(pause, bucket)
+                self._ledger.charge(bucket, there, seconds, begin=begin)
+                begin += seconds
             self._failures += pause.failures
             self._check_limit()
         self._round_begin = roster.now
@@ -150,6 +157,8 @@ class PipelineSimulator:
         computed = spent.pop("compute", {})
         for bucket, seconds in spent.items():
             ledger.charge(bucket, np.array([*seconds]), np.array([*seconds.values()]))
+        if ledger.tape is not None:
+            flow.tell(ledger.tape)
         stages: dict[int, list[int]] = {}
         for peer in flow.peers.values():
             stages.setdefault(peer.stage, []).append(peer.rank)
@@ -172,14 +181,17 @@ class PipelineSimulator:
             waiting[reduction.members] = False
             members = reduction.members[roster.active[reduction.members]]  # the others have been charged
             passed = reduction.tried + reduction.latency
-            for bucket, length in (
-                ("discarded", reduction.tried - begun),
-                ("latency", reduction.latency),
-                ("bandwidth", reduction.over - passed),
-                ("pipeline_bubble", roster.now - reduction.over),
+            for bucket, begin, length in (
+                ("discarded", begun, reduction.tried - begun),
+                ("latency", reduction.tried, reduction.latency),
+                ("bandwidth", passed, reduction.over - passed),
+                ("pipeline_bubble", reduction.over, roster.now - reduction.over),
             ):
-                ledger.charge(bucket, members, length)
-        ledger.charge("pipeline_bubble", np.flatnonzero(waiting), roster.now - begun)
+                ledger.charge(bucket, members, length, begin=begin)
+            if self._spans is not None and len(reduction.members) > 1:
+                index, peers = len(self._round_end), tuple(reduction.members.tolist())
+                self._spans.append(Span("all_reduce", index, peers[0], nbytes, reduction.cleared, reduction.over, peers))
+        ledger.charge("pipeline_bubble", np.flatnonzero(waiting), roster.now - begun, begin=begun)
         for peer in flow.peers.values():
             peer.since = roster.now
         return np.flatnonzero(there & ~roster.active).tolist()
@@ -209,6 +221,8 @@ class PipelineSimulator:
             banned=0,
             ledger=self._ledger,
             schedule=self._recorder.schedule,
+            spans=in_order(self._spans),
+            intervals=self._ledger.intervals(roster.now),
         )
 
 
@@ -223,6 +237,7 @@ def _reduction(members: Ints, compute: Floats, nbytes: float, begun: float) -> R
         codec=None,
         hostile=members[:0],
         begun=begun,
+        ready=np.full(len(members), begun),
     )
 
 
