@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import quote
 
 from bench.record.store import write_whole
-from bench.report.figure import BUCKET_COLOURS, colour, places
 from bench.report.page.folder import Folder, group_of, read_folder
 from bench.report.page.rows import COLUMNS_OF_THE_PAGE, Line, as_columns, shortened
 from bench.timeline import BUCKETS
@@ -48,7 +47,9 @@ def _names(folders: Sequence[Path]) -> list[str]:
 
 
 def _page(folders: Sequence[Folder]) -> str:
-    script = "".join((_HERE / name).read_text() for name in ("units.js", "opened.js", "rows.js", "tables.js"))
+    script = "".join(
+        (_HERE / name).read_text() for name in ("units.js", "opened.js", "rows.js", "target.js", "tables.js", "start.js")
+    )
     seal = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return Template((_HERE / "page.html").read_text()).substitute(
         names=escape(", ".join(folder.name for folder in folders)),
@@ -72,6 +73,8 @@ def _embedded(value: Mapping[str, Any]) -> str:
 
 def _rows(folders: Sequence[Folder]) -> dict[str, Any]:
     """All rows for the script: columns, and what a row opens to."""
+    from bench.report.figure import BUCKET_COLOURS, colour, places  # matplotlib
+
     lines: list[Line] = []
     for folder in folders:
         first = len(lines)
@@ -160,8 +163,8 @@ def _note(folders: Sequence[Folder]) -> str:
             if begin - target < 0.1 * (begin - best):
                 lines.append(
                     f"{_count(rows)} of workload {workload[:8]} in {folder.name} have a target loss of {target:.3f}, hardly "
-                    f"below the {begin:.3f} at which training begins, since one of them comes no further: times to it say little. "
-                    "A target loss of your own times all rows anew."
+                    f"below the {begin:.3f} at which training begins, since one of them comes no further: times to it say "
+                    "little. A target loss of your own times all rows anew."
                 )
     return "".join(f'<p class="note">{escape(line)}</p>' for line in lines)
 

@@ -1,11 +1,10 @@
 // The table of rows: sorts, filters, opens; what is chosen stands in the address.
 
-const PAGE = 200;
+const PAGE = 100;
 const data = JSON.parse(document.getElementById("data").textContent);
 const columns = new Map(data.columns.map(column => [column.name, column]));
 const facets = data.columns.filter(column => column.facet && column.words.length > 1);
 const shown = data.columns.filter(column => column.shown && !(column.name === "folder" && column.words.length < 2));
-const given = new Map(["target_loss", "target_seconds", "versus_cluster"].map(name => [name, {...columns.get(name)}]));
 const part = Object.fromEntries(["search", "facets", "target", "clear", "chips", "shown", "pages", "page", "previous", "next", "frame", "head", "body"]
   .map(id => [id, document.getElementById(id)]));
 const opened = new Set();
@@ -40,28 +39,6 @@ function arrange() {
   const sign = state.descending ? -1 : 1;
   known.sort((a, b) => sign * (rank(column, a) - rank(column, b)) || a - b);
   order = known.concat(unknown);
-}
-
-// Times and ratios to the loss that the reader asks for; those of each workload if to none.
-function retarget() {
-  const target = Number(state.target);
-  if (!(target > 0)) {
-    for (const [name, column] of given) Object.assign(columns.get(name), column);
-    texts = null;
-    return;
-  }
-  const seconds = data.rows.map(row => crossing(row.seconds, row.losses, target));
-  const versus = data.rows.map((row, i) => {
-    const cluster = data.rows[row.cluster];
-    const reference = cluster && seconds[row.cluster];
-    return reference > 0 && seconds[i] !== null ? seconds[i] / (reference * cluster.peak / row.peak) : null;
-  });
-  const trained = data.rows.map(row => row.losses.length > 0);
-  const say = (name, numbers, texts) => Object.assign(columns.get(name), {numbers, texts});
-  say("target_loss", trained.map(some => some ? target : null), trained.map(some => some ? target.toFixed(3) : "-"));
-  say("target_seconds", seconds, seconds.map((time, i) => time !== null ? secondsText(time) : trained[i] ? "never" : "-"));
-  say("versus_cluster", versus, versus.map(ratio => ratio === null ? "-" : `${threeDigits(ratio)}x`));
-  texts = null;
 }
 
 function update(name, change) {
@@ -170,6 +147,7 @@ function recall() {
   state.target = Number(said.get("target")) > 0 ? said.get("target") : "";
   state.page = Math.max(0, (parseInt(said.get("page"), 10) || 1) - 1);
   retarget();
+  texts = null;
 }
 
 async function copy(text, button) {
@@ -219,11 +197,12 @@ function build() {
 
 function listen() {
   part.search.addEventListener("input", () => update("farbench filter", () => { [state.words, state.page] = [part.search.value, 0]; }));
-  part.target.addEventListener("input", () => update("farbench target", () => { state.target = part.target.value; retarget(); }));
+  part.target.addEventListener("input", () => update("farbench target", () => { state.target = part.target.value; retarget(); texts = null; }));
   part.clear.addEventListener("click", () => update("farbench filter", () => {
     Object.assign(state, {words: "", sort: "", descending: false, target: "", page: 0});
     for (const chosen of state.chosen.values()) chosen.clear();
     retarget();
+    texts = null;
   }));
   const turn = by => update("farbench page", () => { state.page += by; part.frame.scrollTop = 0; });
   part.previous.addEventListener("click", () => turn(-1));
@@ -251,7 +230,3 @@ function toggleRow(i, button) {
   else { opened.add(i); row.after(about(i)); }
   button.setAttribute("aria-expanded", opened.has(i));
 }
-
-build();
-listen();
-update("farbench open", recall);

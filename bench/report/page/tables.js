@@ -50,6 +50,3 @@ document.querySelector("nav").addEventListener("click", event => {
   section.scrollIntoView();
   section.focus({preventScroll: true});
 });
-
-document.documentElement.dataset.ready = "";
-performance.mark("farbench usable");

@@ -7,7 +7,7 @@ function threeDigits(number) {
   const rounded = Number(number.toPrecision(3));
   if (rounded === 0) return "0";
   const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(rounded))));
-  return number.toLocaleString("en-US", {minimumFractionDigits: digits, maximumFractionDigits: digits});
+  return rounded < 1000 ? number.toFixed(digits) : Math.round(number).toLocaleString("en-US");
 }
 
 function secondsText(seconds) {
@@ -15,18 +15,6 @@ function secondsText(seconds) {
   const rounded = Number(seconds.toPrecision(3));
   const [unit, , size] = UNITS_OF_TIME.find(([, least]) => rounded >= least);
   return `${threeDigits(seconds / size)} ${unit}`;
-}
-
-// The place at which the loss first is `target` or lower, linear between evaluations; null if it never is.
-function crossing(places, losses, target) {
-  for (let i = 0; i < losses.length; i++) {
-    if (losses[i] === null || losses[i] > target) continue;
-    if (i === 0) return places[0];
-    const before = losses[i - 1];
-    if (before === null) return places[i];
-    return places[i - 1] + (before - target) / (before - losses[i]) * (places[i] - places[i - 1]);
-  }
-  return null;
 }
 
 // An element with attributes and children; texts stay texts.
