@@ -19,7 +19,8 @@ _RECORDS = {"runs": "rows", "emulations": "emulations", "projections": "projecti
 
 @dataclass(frozen=True)
 class Folder:
-    """`link` leads from the page to the folder, `records` says how many of what it has, `left_out` names what it has not."""
+    """`link` leads from the page to what is in the folder; `records` says how many of what it has, `left_out` what is not
+    on the page."""
 
     name: str
     link: str
@@ -37,7 +38,8 @@ def read_folder(folder: Path, name: str, page: Path, prefix: str) -> Folder:
     """
     if not folder.is_dir():
         raise RecordError(f"a page is of results folders, got '{folder}'")
-    link = quote(Path(os.path.relpath(folder, page.parent)).as_posix())
+    way = Path(os.path.relpath(folder, page.parent)).as_posix()
+    link = "" if way == "." else f"{quote(way)}/"
     rows, left_out = read(folder)
     counts = {what: len(list((folder / records).glob("*.json"))) for records, what in _RECORDS.items()}
     records = {what: count for what, count in counts.items() if count} | ({"rows": len(rows)} if rows else {})
@@ -76,7 +78,7 @@ def _shown(path: Path, find: Find) -> str:
 
 def _finder(folder: Path, link: str) -> Find:
     """Finds records of the folder by the first digits of their keys, where these are those of one record only."""
-    files = dict(sorted((path.stem, f"{link}/{kind}/{quote(path.name)}") for kind, path in _records(folder)))
+    files = dict(sorted((path.stem, f"{link}{kind}/{quote(path.name)}") for kind, path in _records(folder)))
     stems = list(files)
 
     def find(key: str) -> str | None:

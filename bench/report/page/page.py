@@ -80,7 +80,7 @@ def _rows(folders: Sequence[Folder]) -> dict[str, Any]:
         first = len(lines)
         for row in folder.rows:
             cluster = None if row["cluster"] is None else first + row["cluster"]
-            lines.append({**row, "folder": folder.name, "link": f"{folder.link}/runs/{quote(row['file'])}", "cluster": cluster})
+            lines.append({**row, "folder": folder.name, "link": f"{folder.link}runs/{quote(row['file'])}", "cluster": cluster})
     algorithms = places(line["algorithm"] for line in lines)
     buckets = [bucket for bucket in BUCKETS if any(line["ledger"].get(bucket) for line in lines)]
     return {
@@ -207,7 +207,7 @@ def _figures(folders: Sequence[Folder]) -> str:
 def _figure(folder: Folder, name: str, group: str, drawing: str) -> str:
     kind = name.removeprefix(group).lstrip("_")
     caption = f"{_spoken(group)}: {_KINDS.get(kind, _spoken(kind))}" if kind else _spoken(group)
-    link = f"{folder.link}/figures/{quote(name)}.svg"
+    link = f"{folder.link}figures/{quote(name)}.svg"
     return (
         f'<figure><div class="paper scroll" tabindex="0" data-drawing="{drawing}" data-caption="{escape(caption)}"></div>'
         f'<figcaption>{escape(caption)} (<a href="{escape(link)}">SVG</a>)</figcaption></figure>'

@@ -13,7 +13,7 @@ from bench.report.frame import compared, is_cluster, load
 from bench.units import count_text, seconds_text, size_text, three_digits
 
 Line = Mapping[str, Any]
-"""A line of `bench.report.frame.compared`, with `folder` and `file`."""
+"""A line of `bench.report.frame.compared`, and what is beside it."""
 
 _IN_COLUMNS_OF_THEIR_OWN = ("scenario=", "algorithm=", "codec=", "workers=", "seed=", "+sweep=", "hydra.mode=")
 
@@ -37,27 +37,33 @@ class Column:
 def read(folder: Path) -> tuple[list[Line], list[str]]:
     """The rows of a folder, compared with each other, by scenario, algorithm and command; and a line for each left out.
 
-    A row's `file` is the name of its file, its `cluster` the place of the row in which the cluster learnt the same, None if
-    there is none. Lines name files below the folder.
+    A row's `file` is the name of its file, `overrides` what its command sets, `cluster` the place of the row in which the
+    cluster learnt the same, None if there is none. Lines name files below the folder.
     """
-    rows: list[tuple[Row, str]] = []
+    rows: list[Row] = []
+    beside: list[dict[str, Any]] = []
     broken = []
     for path in sorted((folder / "runs").glob("*.json")):
         found, lines = load([path])
-        faults = [f"{path} {fault}" for fault in map(_fault, found) if fault]
-        broken += [line.replace(f"{folder}/", "") for line in (*lines, *faults)]
-        rows += [(row, path.name) for row in found if not faults]
+        for row in found:
+            try:
+                beside.append({"file": path.name, "overrides": _overrides(row)})
+                rows.append(row)
+            except ValueError as error:
+                lines.append(f"{path} has {error}")
+        broken += [line.replace(f"{folder}/", "") for line in lines]
     if not rows:
         return [], broken
-    rows.sort(key=lambda pair: (pair[0]["scenario"], pair[0]["algorithm"], pair[0]["command"], pair[1]))
-    frame = compared([row for row, _ in rows])
-    frame["file"] = [name for _, name in rows]
+    order = sorted(range(len(rows)), key=lambda n: (*map(rows[n].get, ("scenario", "algorithm", "command")), beside[n]["file"]))
+    rows = [rows[n] for n in order]
     clusters: dict[tuple[str, int, int], int] = {}
-    for place, (row, _) in enumerate(rows):
+    for place, row in enumerate(rows):
         if is_cluster(row):
             clusters.setdefault(_task(row), place)
-    lines_of_it = frame.to_dict("records")
-    return [line | {"cluster": clusters.get(_task(line))} for line in lines_of_it], broken
+    compared_rows = compared(rows).to_dict("records")
+    return [
+        {**line, **beside[n], "cluster": clusters.get(_task(line))} for line, n in zip(compared_rows, order, strict=True)
+    ], broken
 
 
 def _task(row: Line) -> tuple[str, int, int]:
@@ -65,16 +71,16 @@ def _task(row: Line) -> tuple[str, int, int]:
     return row["workload"], row["seed"], row["workers"]
 
 
-def _fault(row: Row) -> str:
-    """What of a row cannot be compared or drawn, though its columns are of the right kinds; empty if nothing is."""
+def _overrides(row: Row) -> list[str]:
+    """What a row's command sets. Raises ValueError for a row that cannot be compared or drawn, whatever its columns' kinds."""
     try:
-        shlex.split(row["command"])
+        overrides = shlex.split(row["command"])[3:]  # after: python -m bench
     except ValueError as error:
-        return f"has a command that is none: {error}"
+        raise ValueError(f"a command that is none: {error}") from error
     numbers = [*row["ledger"].values(), *(value for values in row["curve"].values() for value in values)]
     if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers):
-        return "has a ledger or a curve with what is no number"
-    return ""
+        raise ValueError("a ledger or a curve with what is no number")
+    return overrides
 
 
 def as_columns(lines: Sequence[Line]) -> list[dict[str, Any]]:
@@ -110,15 +116,13 @@ def _natural(text: str) -> list[tuple[int, float, str]]:
     return [(0, float(part), "") if number % 2 else (1, 0.0, part) for number, part in enumerate(parts)]
 
 
-def sweep_of(command: str) -> str:
-    """The named sweep that a row's command is of, '-' if none."""
-    names = [word.removeprefix("+sweep=") for word in shlex.split(command) if word.startswith("+sweep=")]
+def _sweep(row: Line) -> str:
+    names = [word.removeprefix("+sweep=") for word in row["overrides"] if word.startswith("+sweep=")]
     return names[-1] if names else "-"
 
 
 def _settings(row: Line) -> str:
-    words = shlex.split(row["command"])[3:]  # after: python -m bench
-    return " ".join(word for word in words if not word.startswith(_IN_COLUMNS_OF_THEIR_OWN)) or "-"
+    return " ".join(word for word in row["overrides"] if not word.startswith(_IN_COLUMNS_OF_THEIR_OWN)) or "-"
 
 
 def _percent(share: Any) -> str:
@@ -163,7 +167,7 @@ def _of_words(name: str, title: str = "", *, facet: bool = False, shown: bool = 
 
 COLUMNS_OF_THE_PAGE = (
     Column("folder", "folder", "the results folder that has the row", _word("folder"), facet=True),
-    Column("sweep", "sweep", "the named sweep of its command", lambda row: sweep_of(row["command"]), facet=True),
+    Column("sweep", "sweep", "the named sweep of its command", _sweep, facet=True),
     _of_words("scenario", facet=True),
     _of_words("algorithm", facet=True),
     _of_words("codec"),
