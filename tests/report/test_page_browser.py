@@ -282,7 +282,7 @@ def test_figures_come_when_their_part_opens_and_do_not_share_ids(opened):
     ids = opened.execute_script("return [...document.querySelectorAll('.paper [id]')].map(element => element.id)")
     assert len(ids) == len(set(ids)) == 4
     groups = opened.find_elements("css selector", ".paper g")
-    assert [group.get_attribute("clip-path") for group in groups] == ["url(#figure-0-0-c)", "url(#figure-0-1-c)"]
+    assert [group.get_attribute("clip-path") for group in groups] == ["url(#f0-0-c)", "url(#f0-1-c)"]
     tips = opened.execute_script("return [...document.querySelectorAll('.paper title')].map(tip => tip.textContent)")
     assert tips == ["tip of ledger", "tip of loss"]
 

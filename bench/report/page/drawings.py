@@ -64,11 +64,13 @@ def _attribute(name: str, value: str, prefix: str) -> str | None:
             return f"#{prefix}{value[1:]}"
         return value if value.startswith("data:image/png;") else None
     if name == "d":
-        return _path(value)
+        return " ".join(_hundredths(value).split())
+    if name == "transform":
+        return re.sub(r"translate\([^)]*\)", lambda found: _hundredths(found[0]), value)
     value = re.sub(r"url\(\s*['\"]?#", f"url(#{prefix}", value)
     return None if re.search(r"url\((?!#)", value) else value
 
 
-def _path(data: str) -> str:
-    """A path's data on one line, in hundredths of a point."""
-    return " ".join(re.sub(r"-?\d+\.\d{3,}(?![\de])", lambda found: f"{float(found[0]):.2f}", data).split())
+def _hundredths(text: str) -> str:
+    """The text with its numbers in hundredths, of a point or a thousandth of a letter's height."""
+    return re.sub(r"-?\d+\.\d{3,}(?![\de])", lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), text)

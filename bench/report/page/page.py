@@ -32,9 +32,7 @@ def write_page(path: Path, folders: Sequence[Path]) -> list[Path]:
     where the page cannot be written.
     """
     names = _names(folders)
-    found = [
-        read_folder(folder, name, path, f"figure-{n}") for n, (folder, name) in enumerate(zip(folders, names, strict=True))
-    ]
+    found = [read_folder(folder, name, path, f"f{n}") for n, (folder, name) in enumerate(zip(folders, names, strict=True))]
     write_whole(path, _page(found).encode(errors="replace"))
     return [path]
 

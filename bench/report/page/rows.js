@@ -67,6 +67,7 @@ function render() {
     head.setAttribute("aria-sort", way);
   }
   const number = count => count.toLocaleString("en-US");
+  for (const note of document.querySelectorAll(".note")) note.hidden = Number(state.target) > 0;  // about targets of workloads
   part.shown.textContent = `${number(order.length)} of ${number(data.rows.length)} rows`
     + (last ? `; these are ${number(first + 1)} to ${number(first + rows.length)}` : "");
   part.pages.hidden = !last;
