@@ -82,7 +82,7 @@ def click_header(browser, name: str) -> None:
 def cells(browser, name: str) -> list[str]:
     """The texts of a column, from top to bottom."""
     return browser.execute_script(
-        "const place = [...document.querySelectorAll('#head th')].findIndex(th => th.dataset.column === arguments[0]);"
+        "const place = [...document.getElementById('head').cells].findIndex(cell => cell.dataset.column === arguments[0]);"
         "return [...document.querySelectorAll('#body tr.row')].map(tr => tr.cells[place].textContent)",
         name,
     )

@@ -42,12 +42,14 @@ def read_folder(folder: Path, name: str, page: Path, prefix: str) -> Folder:
     link = "" if way == "." else f"{quote(way)}/"
     rows, left_out = read(folder)
     counts = {what: len(list((folder / records).glob("*.json"))) for records, what in _RECORDS.items()}
-    records = {what: count for what, count in counts.items() if count} | ({"rows": len(rows)} if rows else {})
+    counts["rows"] = len(rows)
+    records = {what: count for what, count in counts.items() if count}
+    find = _finder(folder, link)
     tables: dict[str, str] = {}
     figures: dict[str, str] = {}
     for path in _tables(folder):
         try:
-            tables[path.stem] = _shown(path, _finder(folder, link))
+            tables[path.stem] = _shown(path, find)
         except (OSError, ValueError, csv.Error) as error:
             left_out.append(f"{path.relative_to(folder).as_posix()} is not a readable table: {error}")
     for path in sorted((folder / "figures").glob("*.svg")):

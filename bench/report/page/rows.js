@@ -176,7 +176,7 @@ function sortBy(name) {
 }
 
 function build() {
-  part.head.append(make("th", {}, ""));
+  part.head.append(make("td", {}));
   for (const column of shown) {
     const button = make("button", {type: "button", title: column.about}, column.title);
     button.addEventListener("click", () => sortBy(column.name));

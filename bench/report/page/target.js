@@ -28,7 +28,7 @@ function crossing(places, losses, target) {
     if (losses[i] === null || losses[i] > target) continue;
     if (i === 0) return places[0];
     const before = losses[i - 1];
-    if (before === null) return places[i];
+    if (before === null) return null;
     return places[i - 1] + (before - target) / (before - losses[i]) * (places[i] - places[i - 1]);
   }
   return null;
