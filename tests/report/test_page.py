@@ -8,6 +8,7 @@ import pytest
 from pages import embedded, page_row, write_rows
 
 from bench.errors import RecordError
+from bench.record.sweeps import Swept
 from bench.report.page import write_page
 from bench.report.page.drawings import inline
 
@@ -164,6 +165,18 @@ def test_a_workload_whose_target_says_little_has_a_note(tmp_path):
     )
     (folder / "runs" / f"{'b' * 32}.json").unlink()
     assert 'class="note"' not in write_page(tmp_path / "p", [folder])[0].read_text()
+
+
+def test_a_row_is_in_all_sweeps_that_list_it_or_in_that_of_its_command(tmp_path):
+    rows = [page_row(letter * 32) for letter in "ab"]
+    folder = write_rows(tmp_path / "mine", rows)
+    for name in ("two", "one"):
+        Swept(name=name, keys=("a" * 32, "c" * 32)).write(folder)
+    (folder / "sweeps" / "half.json").write_text("{")
+    [page] = write_page(tmp_path / "p", [folder])
+    [column] = [column for column in embedded(page)["columns"] if column["name"] == "sweep"]
+    assert [column["words"][place] for place in column["places"]] == ["one, two", "made_up"]
+    assert "<li>mine: sweeps/half.json is not a readable sweep" in page.read_text()
 
 
 def test_words_sort_as_people_count(tmp_path):

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from pages import embedded, many_rows, page_row, write_rows
 
+from bench.record.sweeps import Swept
 from bench.report.page import write_page
 from bench.units import seconds_text, three_digits
 
@@ -164,6 +165,18 @@ def test_choices_filter_and_are_taken_back(opened):
     assert count(opened) == "16 of 41 rows"
     opened.find_element("id", "clear").click()
     assert count(opened) == "41 of 41 rows"
+
+
+def test_a_row_of_several_sweeps_is_found_by_each(browser, tmp_path):
+    folder = write_rows(tmp_path / "mine", [page_row(letter * 32) for letter in "abc"])
+    Swept(name="one", keys=("a" * 32, "b" * 32)).write(folder)
+    Swept(name="two", keys=("b" * 32,)).write(folder)
+    browser.get(write_page(folder / "index.html", [folder])[0].as_uri())
+    assert cells(browser, "sweep") == ["one", "one, two", "made_up"]
+    choose(browser, "sweep", "two")
+    assert cells(browser, "sweep") == ["one, two"]
+    choose(browser, "sweep", "one")
+    assert cells(browser, "sweep") == ["one", "one, two"]
 
 
 def test_every_link_leads_to_a_file(opened):

@@ -19,6 +19,9 @@ from bench.timeline import BUCKETS
 _HERE = Path(__file__).parent
 _KINDS = {
     "loss": "held-out loss against virtual time",
+    "loss_tokens": "held-out loss against tokens",
+    "loss_bytes": "held-out loss against bytes sent",
+    "bandwidth": "efficiency against bandwidth",
     "ledger": "where the worker-seconds went",
     "waterfall": "what the slowdown is made of",
 }

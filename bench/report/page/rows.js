@@ -12,6 +12,8 @@ const state = {words: "", sort: "", descending: false, target: "", page: 0, chos
 let texts = null;
 let order = [];
 
+for (const facet of facets) facet.choices = [...new Set(facet.words.flatMap(word => word.split(", ")))];
+
 const cell = (column, row) => column.words ? column.words[column.places[row]] : column.texts[row];
 
 // What a row sorts by; null, and last, where it is unknown.
@@ -27,10 +29,13 @@ function arrange() {
     texts = data.rows.map((row, i) => [...shown.map(column => cell(column, i)), row.key, row.command, row.reason].join("\n").toLowerCase());
   }
   const wanted = facets.filter(facet => state.chosen.get(facet.name).size)
-    .map(facet => [facet.places, new Set([...state.chosen.get(facet.name)].map(word => facet.words.indexOf(word)))]);
+    .map(facet => {
+      const chosen = state.chosen.get(facet.name);
+      return [facet.places, facet.words.map(word => word.split(", ").some(one => chosen.has(one)))];
+    });
   order = [];
   for (let i = 0; i < data.rows.length; i++) {
-    if (wanted.every(([places, among]) => among.has(places[i])) && words.every(word => texts[i].includes(word))) order.push(i);
+    if (wanted.every(([places, fits]) => fits[places[i]]) && words.every(word => texts[i].includes(word))) order.push(i);
   }
   const column = columns.get(state.sort);
   if (!column) return;
@@ -77,7 +82,7 @@ function render() {
   part.chips.replaceChildren(...chips());
   for (const facet of facets) {
     const chosen = state.chosen.get(facet.name);
-    const said = chosen.size === 0 ? "all" : chosen.size === 1 ? [...chosen][0] : `${chosen.size} of ${facet.words.length}`;
+    const said = chosen.size === 0 ? "all" : chosen.size === 1 ? [...chosen][0] : `${chosen.size} of ${facet.choices.length}`;
     const box = document.getElementById(`facet-${facet.name}`);
     box.querySelector("summary").textContent = `${facet.title}: ${said}`;
     for (const input of box.querySelectorAll("input")) input.checked = chosen.has(input.value);
@@ -141,7 +146,7 @@ function remember() {
 function recall() {
   const said = new URLSearchParams(location.hash.slice(1));
   state.words = said.get("search") ?? "";
-  for (const facet of facets) state.chosen.set(facet.name, new Set(said.getAll(facet.name).filter(word => facet.words.includes(word))));
+  for (const facet of facets) state.chosen.set(facet.name, new Set(said.getAll(facet.name).filter(word => facet.choices.includes(word))));
   const sort = said.get("sort") ?? "";
   state.descending = sort.startsWith("-");
   state.sort = columns.has(sort.replace(/^-/, "")) ? sort.replace(/^-/, "") : "";
@@ -184,14 +189,14 @@ function build() {
   }
   part.head.append(make("th", {scope: "col", title: "the row's file"}, "key"), make("th", {scope: "col"}, "command"));
   for (const facet of facets) {
-    const counts = new Array(facet.words.length).fill(0);
-    for (const place of facet.places) counts[place] += 1;
+    const counts = new Map(facet.choices.map(word => [word, 0]));
+    for (const place of facet.places) for (const word of facet.words[place].split(", ")) counts.set(word, counts.get(word) + 1);
     const list = make("div", {});
-    facet.words.forEach((word, place) => {
+    for (const word of facet.choices) {
       const input = make("input", {type: "checkbox", value: word});
       input.addEventListener("change", () => choose(facet.name, word, input.checked));
-      list.append(make("label", {}, input, word, make("small", {}, counts[place].toLocaleString("en-US"))));
-    });
+      list.append(make("label", {}, input, word, make("small", {}, counts.get(word).toLocaleString("en-US"))));
+    }
     part.facets.append(make("details", {class: "facet", id: `facet-${facet.name}`}, make("summary", {}), list));
   }
 }

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.record import COLUMNS, Row
+from bench.record.sweeps import sweeps_of
 from bench.report.frame import compared, is_cluster, load
 from bench.units import count_text, seconds_text, size_text, three_digits
 
@@ -22,7 +23,8 @@ _IN_COLUMNS_OF_THEIR_OWN = ("scenario=", "algorithm=", "codec=", "workers=", "se
 class Column:
     """A column of the page: the `text` of a line, and the `number` behind it, if it is one.
 
-    `facet`: readers choose from its words. `shown`: it is in the table, else only in what a row opens to.
+    `facet`: readers choose from its words, of which a cell may have several with commas between. `shown`: it is in the table,
+    else only in what a row opens to.
     """
 
     name: str
@@ -37,17 +39,26 @@ class Column:
 def read(folder: Path) -> tuple[list[Line], list[str]]:
     """The rows of a folder, compared with each other, by scenario, algorithm and command; and a line for each left out.
 
-    A row's `file` is the name of its file, `overrides` what its command sets, `cluster` the place of the row in which the
-    cluster learnt the same, None if there is none. Lines name files below the folder.
+    A row's `file` is the name of its file, `overrides` what its command sets, `sweeps` the names of those that found it,
+    `cluster` the place of the row in which the cluster learnt the same, None if there is none. Lines name files below the
+    folder.
     """
     rows: list[Row] = []
     beside: list[dict[str, Any]] = []
-    broken = []
+    sweeps, lines = sweeps_of(folder)
+    broken = [line.replace(f"{folder}/", "") for line in lines]
+    found_by: dict[str, list[str]] = {}
+    for swept in sweeps:
+        for key in swept.keys:
+            found_by.setdefault(key, []).append(swept.name)
     for path in sorted((folder / "runs").glob("*.json")):
         found, lines = load([path])
         for row in found:
             try:
-                beside.append({"file": path.name, "overrides": _overrides(row)})
+                overrides = _overrides(row)
+                beside.append(
+                    {"file": path.name, "overrides": overrides, "sweeps": found_by.get(row["key"], _named(overrides))}
+                )
                 rows.append(row)
             except ValueError as error:
                 lines.append(f"{path} has {error}")
@@ -116,9 +127,9 @@ def _natural(text: str) -> list[tuple[int, float, str]]:
     return [(0, float(part), "") if number % 2 else (1, 0.0, part) for number, part in enumerate(parts)]
 
 
-def _sweep(row: Line) -> str:
-    names = [word.removeprefix("+sweep=") for word in row["overrides"] if word.startswith("+sweep=")]
-    return names[-1] if names else "-"
+def _named(overrides: Sequence[str]) -> list[str]:
+    """The sweep that a command names, if it does."""
+    return [word.removeprefix("+sweep=") for word in overrides if word.startswith("+sweep=")][-1:]
 
 
 def _settings(row: Line) -> str:
@@ -167,7 +178,7 @@ def _of_words(name: str, title: str = "", *, facet: bool = False, shown: bool = 
 
 COLUMNS_OF_THE_PAGE = (
     Column("folder", "folder", "the results folder that has the row", _word("folder"), facet=True),
-    Column("sweep", "sweep", "the named sweep of its command", _sweep, facet=True),
+    Column("sweep", "sweep", "named sweeps that have the row", lambda row: ", ".join(row["sweeps"]) or "-", facet=True),
     _of_words("scenario", facet=True),
     _of_words("algorithm", facet=True),
     _of_words("codec"),
