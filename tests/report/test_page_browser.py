@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 MISSING = [name for name in ("chromium", "chromedriver") if not shutil.which(name)]
 FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--window-size=1400,900"),
+    *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--window-size=1400,900"),
 )
 TRIES = 3
 """On a machine that is busy with other tests, the best of some counts."""
@@ -237,6 +237,7 @@ def test_an_address_of_nonsense_shows_all_rows(opened, page, address):
     opened.get("about:blank")
     opened.get(page.as_uri() + address)
     assert count(opened) == "41 of 41 rows"
+    assert len(cells(opened, "seed")) == 41  # there is no page 99
     assert opened.get_log("browser") == []
 
 

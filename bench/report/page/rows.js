@@ -22,12 +22,15 @@ function rank(column, row) {
   return cell(column, row) === "-" ? null : column.places[row];
 }
 
+// What a search looks through.
+function index() {
+  texts ??= data.rows.map((row, i) => [...shown.map(column => cell(column, i)), row.key, row.command, row.reason].join("\n").toLowerCase());
+}
+
 // Which rows are shown, in which order.
 function arrange() {
   const words = state.words.toLowerCase().split(/\s+/).filter(Boolean);
-  if (words.length && !texts) {
-    texts = data.rows.map((row, i) => [...shown.map(column => cell(column, i)), row.key, row.command, row.reason].join("\n").toLowerCase());
-  }
+  if (words.length) index();
   const wanted = facets.filter(facet => state.chosen.get(facet.name).size)
     .map(facet => {
       const chosen = state.chosen.get(facet.name);

@@ -5,3 +5,4 @@ listen();
 update("farbench open", recall);
 document.documentElement.dataset.ready = "";
 performance.mark("farbench usable");
+setTimeout(index, 300);  // before the first search, not before the first look
