@@ -243,3 +243,14 @@ def test_what_runs_or_fetches_in_an_svg_is_dropped(tmp_path):
     )
     text = inline(path, "").lower()
     assert not [word for word in ("script", "alert", "foreign", "<p", "http") if word in text]
+
+
+def test_keys_in_tables_lead_to_their_rows_where_they_are_those_of_one_row(tmp_path):
+    keys = ["0123abcd" + "0" * 24, "feedface" + "0" * 24, "feedface" + "1" * 24]
+    folder = write_rows(tmp_path / "mine", [page_row(key, seed=seed) for seed, key in enumerate(keys)])
+    (folder / "tables").mkdir()
+    (folder / "tables" / "t.md").write_text("- cell: 0123abcd, feedface, feedface1\n")
+    [page] = write_page(tmp_path / "index.html", [folder])
+    links = [attributes["href"] for tag, attributes in parsed(page).seen if tag == "a" and "runs" in attributes["href"]]
+    assert links == [f"mine/runs/{keys[0]}.json", f"mine/runs/{keys[2]}.json"]  # feedface is of two
+    assert all((tmp_path / link).exists() for link in links)
