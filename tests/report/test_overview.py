@@ -11,6 +11,7 @@ import pytest
 from seeded_rows import not_done, over_seeds, seeded
 
 from bench.record import Store
+from bench.report.cell import Cell
 from bench.report.formats import markdown
 from bench.report.frame import compared, load
 from bench.report.groups import WORDS, groups, number_of, settings
@@ -181,11 +182,18 @@ def test_two_rows_of_one_seed_are_told():
 def everything():
     """Rows for all tables."""
     lines = [("1 Mbit/s", 0.2), ("10 Mbit/s", 0.8)]
-    return ROWS + [
+    twice = seeded("h100_cluster", "ddp", seconds=11.0, sets="size=small")  # the cluster, again, with other seconds
+    return [*ROWS, twice] + [
         seeded("shaped_links", "ddp", sets=f"'network.uplink={speed}'", system_efficiency=share)
         | {"conf": {"network": {"uplink": speed, "downlink": speed}}}
         for speed, share in lines
     ]
+
+
+def test_words_stand_in_one_order_whichever_row_has_them():
+    assert Cell.of([("timeout", "a"), ("diverged", "b"), (2.0, "c"), ("timeout", "d")]) == Cell(
+        (2.0,), (("diverged", 1), ("timeout", 2)), ("a", "b", "c", "d")
+    )
 
 
 def test_files_are_the_same_bytes_each_time_whatever_the_order_of_rows(tmp_path):
