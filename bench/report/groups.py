@@ -78,19 +78,20 @@ class Group:
         """What the rows of one scenario say, by algorithm."""
         return {algorithm: self.cell(scenario, algorithm, number) for algorithm in self.algorithms}
 
+    @property
+    def task(self) -> str:
+        """What all rows learn."""
+        first = self.rows[0]
+        target = "" if math.isnan(first["target_loss"]) else f"; target loss {first['target_loss']:.3f}"
+        return f"{first['model']} trained, timed as {first['timed_as']}; workload {self.workload[:8]}{target}"
+
     def notes(self) -> list[str]:
         """The task, and seeds of which a pair has several rows: they are more than a seed's noise apart."""
-        first = self.rows[0]
-        target = first["target_loss"]
-        lines = [
-            f"{first['model']} trained, timed as {first['timed_as']}; workload {self.workload[:8]}"
-            + ("" if math.isnan(target) else f"; target loss {target:.3f}")
-        ]
         count: dict[tuple[str, str, int], int] = {}
         for row in self.rows:
             place = row["scenario"], row["algorithm"], int(row["seed"])
             count[place] = count.get(place, 0) + 1
-        return lines + [
+        return [self.task] + [
             f"{scenario}, {algorithm}: {number} rows have seed {seed}; all are shown, and they differ in more than a seed"
             for (scenario, algorithm, seed), number in count.items()
             if number > 1
