@@ -14,7 +14,7 @@ from bench.record import Store
 from bench.report.cell import Cell
 from bench.report.formats import markdown
 from bench.report.frame import compared, load
-from bench.report.groups import WORDS, groups, number_of, settings
+from bench.report.groups import WORDS, groups, lines_of, number_of, settings
 from bench.report.keys import short_keys
 from bench.report.overview import OTHERS, VALUES, matrices, write_overview
 
@@ -162,14 +162,14 @@ def test_many_algorithms_stand_below_each_other():
 )
 def test_what_is_no_number_has_a_word_and_never_a_nought(changes, word):
     rows = [seeded("h100_cluster", "ddp"), seeded("b", "ddp") | changes]
-    found = number_of("versus_cluster")(compared(rows).iloc[1])
+    found = number_of("versus_cluster")(lines_of(compared(rows))[1])
     assert found == word
     assert word in WORDS
 
 
 def test_a_target_that_is_not_reached_is_never():
     frame = compared([seeded("h100_cluster", "ddp"), seeded("b", "ddp", loss=4.5)], target=4.2)
-    assert number_of("target_seconds")(frame.iloc[1]) == number_of("versus_cluster")(frame.iloc[1]) == "never"
+    assert number_of("target_seconds")(lines_of(frame)[1]) == number_of("versus_cluster")(lines_of(frame)[1]) == "never"
 
 
 def test_two_rows_of_one_seed_are_told():
