@@ -12,7 +12,7 @@ from bench.report.cell import Cell
 from bench.report.formats import Table
 from bench.report.groups import Group, groups, number_of, spoken
 from bench.report.keys import printed
-from bench.units import RATE, parse, rate_text
+from bench.units import RATE, parse, rate_text, three_digits
 
 SHARES = (0.5, 0.8, 0.9, 0.95, 0.99)
 """Of unhindered devices, for which the speed is told."""
@@ -127,7 +127,7 @@ def _tables(
                 "system efficiency: tokens/s over those of the same devices with free links, always up, nobody waiting; "
                 "median [lowest–highest] over seeds (how many); -: not measured",
                 *spoken(every),
-                *group.notes(),
+                group.task,
             ],
             behind=behind,
         ),
@@ -157,4 +157,4 @@ def _rates(conf: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+    return f"{three_digits(100 * share)} %"

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import median
 
 from bench.report.keys import printed
@@ -33,7 +34,7 @@ class Cell:
         """Whether there are numbers, and nothing else."""
         return bool(self.values) and not self.others
 
-    @property
+    @cached_property
     def median(self) -> float:
         """NaN where there is no number."""
         return median(self.values) if self.values else math.nan

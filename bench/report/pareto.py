@@ -13,9 +13,10 @@ from bench.devices import Device, fleet
 from bench.errors import ConfError
 from bench.explain import CONF
 from bench.project.cost import Cost, Figure, Prices, cost
+from bench.record import Row
 from bench.report.cell import Cell, Form
 from bench.report.formats import Table
-from bench.report.groups import Group, Number, groups, number_of, spoken
+from bench.report.groups import Group, Number, groups, lines_of, number_of, spoken
 from bench.report.keys import printed
 from bench.units import count_text, seconds_text, size_text
 
@@ -43,7 +44,7 @@ Pair = tuple[str, str]
 def pareto(frame: pd.DataFrame, shown: Mapping[str, str]) -> tuple[list[Table], pd.DataFrame]:
     """A table for each group of rows with at least two algorithms and a loss, and the figures for programs."""
     prices: Prices = build(yaml.safe_load((CONF / f"prices/{PRICES}.yaml").read_text()), "prices")
-    costs = {row["key"]: cost_of(row, prices) for _, row in frame.iterrows()}
+    costs = {row["key"]: cost_of(row, prices) for row in lines_of(frame)}
     axes = _axes(costs)
     tables, figures = [], []
     for group in groups(frame):
@@ -93,7 +94,7 @@ def front(losses: Mapping[Pair, Cell], amounts: Mapping[Pair, Cell]) -> list[Pai
     ]
 
 
-def cost_of(row: pd.Series, prices: Prices) -> Cost:
+def cost_of(row: Row, prices: Prices) -> Cost:
     """What a row's devices cost from its beginning to its end; not known where its conf does not tell them."""
     conf: Mapping[str, Any] = row["conf"]
     unknown = Figure(math.nan, f"not known: {row['scenario']} does not tell its devices")
@@ -121,7 +122,7 @@ def _axes(costs: Mapping[str, Cost]) -> list[Axis]:
     ]
 
 
-def _done(number: Callable[[pd.Series], float]) -> Number:
+def _done(number: Callable[[Row], float]) -> Number:
     """A number of rows that are done; what is not known of them is NaN."""
     return lambda row: float(number(row)) if row["status"] == "done" else str(row["status"])
 
@@ -132,7 +133,7 @@ def _learnt(column: str) -> Number:
     return lambda row: number(row) if row["status"] != "done" or not math.isnan(row["best_loss"]) else _nothing(row)
 
 
-def _nothing(row: pd.Series) -> str:
+def _nothing(row: Row) -> str:
     return "learnt nothing" if row["curve"]["loss"] else "not trained"
 
 

@@ -106,6 +106,8 @@ def test_a_seed_without_a_number_keeps_an_algorithm_off_the_front():
     rows = [*over_seeds("a", "ddp", 30.0, 31.0), seeded("a", "diloco", seconds=1.0), not_done("a", "diloco", 1)]
     assert marks(rows, "time to end")["a", "diloco"] == "1.00 s (1), timeout (1)"
     assert marks(rows, "time to end")["a", "ddp"] == "30.5 s [30.0 s–31.0 s] (2) *"
+    rows = [*rows[:2], seeded("a", "demo", seconds=1.0), seeded("a", "demo", 1, seconds=1.0, loss=6.0)]  # one learnt nothing
+    assert marks(rows, "time to end")["a", "demo"] == "1.00 s (2)"
 
 
 def test_money_and_energy_are_those_of_all_devices_until_the_end():
