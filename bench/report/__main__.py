@@ -4,12 +4,14 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from os.path import commonpath
 from pathlib import Path
 
 from bench.errors import ConfError, FarbenchError
 from bench.explain import tell as tell_error
 from bench.record import as_json
 from bench.report import folder as results
+from bench.report.page import write_page
 from bench.report.publish import publish, tell
 
 MOST_ROWS = 200
@@ -57,6 +59,7 @@ def _report(folders: Sequence[Path], name: str | None, target: float | None, jso
         if rows and (name or len(rows) <= MOST_ROWS):
             published = publish(rows, folder, name or "all", by_name=True, target=target)
             tell(published, json=json)
+    written += write_page(Path(commonpath([folder.absolute() for folder in folders])) / "index.html", folders)
     for path in written:
         print(f"written: {path}")
     if json:

@@ -23,7 +23,7 @@ def write(folder: Path) -> Written:
     Raises RecordError where there is nothing to make them of.
     """
     written, broken, there = list[Path](), list[str](), [name for name in PARTS if any((folder / name).glob("*.json"))]
-    if not there:
+    if not there and not (folder / "tables").is_dir():  # what published measurements give is there already
         raise RecordError(f"--results must be folders with rows in runs/, or records in {_others()}, got '{folder}'")
     for name in there:
         try:
