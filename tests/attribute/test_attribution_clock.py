@@ -2,11 +2,13 @@
 
 import math
 
+import numpy as np
 import pytest
 from attributed import ALIKE, FREE, attributed, attribution, factor
 
-from bench.attribute.switches import SWITCHES, TIMED
+from bench.attribute.switches import SWITCHES, TIMED, variant
 from bench.devices import step_seconds
+from bench.pace import Load, code_seconds
 from bench.simulator import Simulator
 
 CLOCK = (
@@ -123,6 +125,15 @@ def test_a_defence_is_adversaries_too_and_its_arithmetic_is_an_overhead(tmp_path
     assert corner(record, "overheads")["tokens_per_second"] == corner(record)["tokens_per_second"]
     verified = attributed(tmp_path, *CLOCK, "verification=recompute", "verification.share=0.25", "steps=40")
     assert factor(verified, "adversaries") > 1.1
+
+
+def test_where_overheads_are_ideal_coding_is_free_and_steps_take_what_they_took(tmp_path):
+    run = attribution(tmp_path, *CLOCK).runs()[0]
+    fleet = variant(run, frozenset({"overheads"})).run.scenario.fleet
+    for load in (Load(1e15, 0.0), Load(0.0, 1e18)):  # of memory, of arithmetic
+        assert code_seconds(run.scenario.fleet, np.arange(4), load).min() > 1
+        assert code_seconds(fleet, np.arange(4), load).tolist() == [0.0] * 4
+    assert step_seconds(fleet, run.work(4)).tolist() == step_seconds(run.scenario.fleet, run.work(4)).tolist()
 
 
 def test_a_codec_costs_overheads_and_saves_bandwidth(tmp_path):
