@@ -85,8 +85,8 @@ def test_what_overlaps_in_the_air_gets_another_lane():
 
 def test_who_drops_out_in_the_air_is_in_it_until_then_and_who_comes_back_is_in_what_begins_later():
     # Rank 2 leaves the ring of 1 s at 3 s; it is up at 3.5 s and has its 8000 bytes at 11.5 s. The others begin anew and are
-    # done at 7 s; their next ring flies from 8 to 12 s, without it. From 12 s on it is there: a ring of three takes
-    # 2 * 2 / 3 of 4 s, from 13 to 13 + 16 / 3 s.
+    # done at 7 s; their next ring flies from 8 to 12 s, without it. From 12 s on it is there: a ring of three takes 4 / 3 of
+    # 4 s, from 13 to 13 + 16 / 3 s.
     found = flights(traced(LocalSGD(sync_every=1), scenario(3, churn=Scripted({2: [3.0, 0.5]})), 3))
     assert [(one.begin, one.end) for one in found[0]] == [(1, 7), (8, 12), (13, pytest.approx(13 + 16 / 3))]
     assert [(one.begin, one.end) for one in found[2]] == [(1, 3), (13, pytest.approx(13 + 16 / 3))]
