@@ -60,6 +60,15 @@ def test_the_clock_alone_says_how_much_faster_a_run_is(tmp_path):
     assert found["devices"].efficiency == pytest.approx([before / (before - step / 2) / 2])
 
 
+@pytest.mark.parametrize("split", ["uniform", "by_speed"])
+def test_devices_twice_as_fast_buy_2x_where_all_is_compute_and_are_no_more_efficient(tmp_path, split):
+    mixed = ["workers=2", "devices.mix=null", "devices.list=[h100_sxm, v100_sxm_16gb]", f"split={split}"]
+    free = ["network.uplink=unlimited", "network.downlink=unlimited", "network.last_mile=0 s"]
+    devices = by_knob(helped(tmp_path, "train=false", *mixed, *free))["devices"]
+    assert devices.buys == pytest.approx([2.0])
+    assert devices.efficiency == pytest.approx([1.0])
+
+
 def test_equal_schedules_and_settings_need_no_training_and_have_a_learning_of_exactly_1(tmp_path, trainings):
     # Int4 has no successor, DDP no sync_every, and all are always up and equal: nothing changes what is learnt.
     found = helped(tmp_path, "codec=int4")
