@@ -73,7 +73,8 @@ def _told(arguments: argparse.Namespace) -> int:
     beside = tell.notes(base, new, found, apart, tolerance, arguments.verbose)
     print(line)
     if findings:
-        Console().print(tell.table(findings))
+        console = Console()
+        console.print(tell.table(findings, console.width))
     for note in beside:
         print(f"- {note}")
     if arguments.markdown:

@@ -114,13 +114,14 @@ def shown(comparison: Comparison, all_of: bool) -> list[Finding]:
     return [finding for verdict in verdicts for finding in comparison.of(verdict)]
 
 
-def table(findings: Sequence[Finding]) -> Table:
-    """The table for rich to print."""
+def table(findings: Sequence[Finding], width: int) -> Table:
+    """The table for rich to print; on a narrow terminal without the columns on how sure it is."""
+    kept = [place for place, name in enumerate(COLUMNS) if width >= 128 or name not in ("by chance", "seeds")]
     made = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for name in COLUMNS:
+    for name in (COLUMNS[place] for place in kept):
         made.add_column(name, justify="left" if name in ("verdict", "metric", "cell", "keys") else "right", overflow="fold")
     for line in cells(findings):
-        made.add_row(*map(escape, line))
+        made.add_row(*(escape(line[place]) for place in kept))
     return made
 
 
