@@ -11,6 +11,7 @@ from bench.errors import ConfError, FarbenchError
 from bench.explain import tell as tell_error
 from bench.record import as_json
 from bench.report import folder as results
+from bench.report.formats import unfolded
 from bench.report.page import write_page
 from bench.report.publish import publish, tell
 
@@ -55,7 +56,7 @@ def _report(folders: Sequence[Path], name: str | None, target: float | None, jso
         rows = sorted((folder / "runs").glob("*.json"))
         for path in paths:
             if path.suffix == ".md" and not rows:  # of rows there are too many to read here
-                print(path.read_text())
+                print(unfolded(path.read_text()))
         if rows and (name or len(rows) <= MOST_ROWS):
             published = publish(rows, folder, name or "all", by_name=True, target=target)
             tell(published, json=json)

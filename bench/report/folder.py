@@ -8,9 +8,7 @@ from bench.build import build
 from bench.errors import FarbenchError, RecordError
 from bench.record.sweeps import Swept, sweeps_of
 from bench.report import orderings, projections, validation
-from bench.report.frame import load
 from bench.report.matrix import Matrix, write_matrix
-from bench.report.overview import write_overview
 from bench.report.publish import publish
 
 Written = tuple[list[Path], list[str]]
@@ -45,10 +43,7 @@ def of_rows(folder: Path) -> Written:
         paths, lines = of_sweep(folder, swept)
         written += paths
         broken += lines
-    rows, lines = load(sorted((folder / "runs").glob("*.json")))
-    broken += lines
     try:
-        written += write_overview(rows, folder, "all")
         written += orderings.write(folder)
     except RecordError as error:
         broken.append(str(error))

@@ -11,20 +11,23 @@ from rich.console import Console
 from bench.errors import RecordError
 from bench.record import Row, as_json
 from bench.report.frame import compared, is_cluster, load
+from bench.report.keys import keys_in
+from bench.report.overview import write_overview
 from bench.report.table import flat, for_terminal, notes, write_tables
 
 
 @dataclass(frozen=True)
 class Published:
-    """Rows side by side, the files written of them, and a line for each row that cannot be read."""
+    """Rows of a folder side by side, the files written of them, and a line for each row that cannot be read."""
 
+    folder: Path
     frame: pd.DataFrame
     written: list[Path]
     broken: list[str]
 
 
 def publish(rows: Sequence[Path], folder: Path, name: str, *, by_name: bool = False, target: float | None = None) -> Published:
-    """Write tables/<name>.* and figures/<name>_* of the rows in these files.
+    """Write tables/<name>.*, tables and figures/<name>_* of the rows in these files.
 
     The rows come in the order of the files, or `by_name`: scenario, algorithm, command. `target` is the loss to which times
     are, if not what all reach. Rows that cannot be read are left out. Raises RecordError where none is left.
@@ -40,7 +43,12 @@ def publish(rows: Sequence[Path], folder: Path, name: str, *, by_name: bool = Fa
     if not any(map(is_cluster, readable)):
         elsewhere, _ = load(path for path in sorted((folder / "runs").glob("*.json")) if path not in rows)
     frame = compared(readable, elsewhere, target)
-    return Published(frame, [*write_tables(frame, folder, name), *write_figures(frame, folder, name)], broken)
+    written = [
+        *write_tables(frame, folder, name),
+        *write_overview(readable, folder, name, elsewhere=elsewhere, target=target),
+        *write_figures(frame, folder, name),
+    ]
+    return Published(folder, frame, written, broken)
 
 
 def tell(published: Published, *, json: bool = False) -> None:
@@ -52,7 +60,7 @@ def tell(published: Published, *, json: bool = False) -> None:
         print(f"left out: {line}", file=sys.stderr)
     # Where nobody watches there is no width to keep to.
     console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
-    console.print(*for_terminal(published.frame, console.width))
+    console.print(*for_terminal(published.frame, console.width, keys_in(published.folder)))
     for line in notes(published.frame):
         console.print(f"{line}.", markup=False, soft_wrap=True)
     for path in published.written:
