@@ -231,3 +231,26 @@ def test_a_tape_that_is_full_ends_where_all_is_known_of_all(failures):
 def test_a_tape_needs_something_to_hold(name):
     with pytest.raises(ValueError, match=f"{name} must be >= 1, got 0"):
         Tape(**{name: 0})
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["all", "groups"])
+def test_a_result_is_decoded_before_the_next_step_is_computed(wrapped):
+    # As above, without anything beside the air: 6 ms of decoding from 3.006 s on, then a step of 1 s, and 6 ms to encode.
+    algorithm = LocalSGD(sync_every=1)
+    line = lines(Loose(algorithm) if wrapped else algorithm, scenario(2), 2, codec=BF16())[0]
+    assert line[2:6] == [
+        ("bandwidth", 1.006, 3.006),
+        ("codec", 3.006, 3.012),
+        ("compute", 3.012, 4.012),
+        ("codec", 4.012, 4.018),
+    ]
+
+
+def test_coding_that_was_cut_off_keeps_no_place():
+    # Coding from 5 to 6 s was to come, but all work ended at 4 s: what is computed up to 7 s may lie there.
+    tape = Tape(workers=1)
+    tape.coding(0, 1.0, 5.0)
+    tape.cut(0, 4.0)
+    tape.ends("compute", 0, 1.5, 7.0)
+    tape.fill("discarded", 0, 7.0)
+    assert [tuple(one) for one in tape.told(7.0).of[0]] == [("discarded", 0, 5.5), ("compute", 5.5, 7)]
