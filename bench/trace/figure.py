@@ -9,27 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from bench.report.figure import BUCKET_COLOURS
+from bench.report.figures.palette import BUCKET_COLOURS, BUCKET_EDGES, BUCKET_HATCHES
 from bench.tape import Interval
 from bench.timeline import BUCKETS, Timeline
 from bench.trace.air import Flight, flights
 from bench.units import TIME, fitting_unit, seconds_text
 
-BUCKET_HATCHES = {
-    "compute": "",
-    "codec": "--",
-    "aggregation": "++",
-    "verification": "xx",
-    "bandwidth": "///",
-    "latency": "\\\\\\",
-    "straggler_wait": "|||",
-    "pipeline_bubble": "---",
-    "discarded": "xxx",
-    "checkpoint": "+++",
-    "recovering": "//",
-    "down": "",
-}
-_LIGHT_HATCHES = ("aggregation", "verification", "bandwidth")
 MOST_RECTANGLES = 2000
 """Of a panel."""
 _HEIGHT = 0.66  # of a bar
@@ -140,8 +125,7 @@ def _rectangles(panel: Axes, bucket: str, rectangles: list[tuple[float, float, f
 
 def _look(bucket: str) -> dict[str, Any]:
     """Colour and hatch, so that it can be read in grey."""
-    edge = "white" if bucket in _LIGHT_HATCHES else "0.25"
-    return {"facecolor": BUCKET_COLOURS[bucket], "edgecolor": edge, "hatch": BUCKET_HATCHES[bucket]}
+    return {"facecolor": BUCKET_COLOURS[bucket], "edgecolor": BUCKET_EDGES[bucket], "hatch": BUCKET_HATCHES[bucket]}
 
 
 def _joined(own: Sequence[Flight], gap: float) -> list[tuple[float, float]]:
