@@ -37,7 +37,7 @@ def table(records: Sequence[Record]) -> Table:
             *ideal,
             *said,
         ],
-        behind=[(name, ", ".join([record["key"], *record["rows"]])) for record, name in _named(records)],
+        behind=[(name, ", ".join(key[:8] for key in (record["key"], *record["rows"]))) for record, name in _named(records)],
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from bench.attribute import table
 from bench.attribute.bars import figure
+from bench.attribute.helps import Help, as_dict
 from bench.attribute.record import FIELDS, SCHEMA, read_record, read_records, record_key, record_path, write_record
 from bench.attribute.switches import SWITCHES
 from bench.attribute.tell import as_figures, factor_text, lines
@@ -34,12 +35,14 @@ def made(key="a" * 32, algorithm="diloco", **changes):
         "factors": factors,
         "off": {"overheads": "payloads travel as they are"},
         "corners": [],
+        "helps": [],
         "references": [],
         "rows": [],
         "versions": {},
     } | changes
 
 
+UPLINK = Help("uplink", "double the uplink", (1.5, 1.4, 1.6), (1.0,) * 3, (1.5, 1.4, 1.6), (1.5, 1.4, 1.6))
 SKIPPED = {"status": "skipped", "reason": "no", "total": [], "factors": {}, "off": {}}
 
 
@@ -79,14 +82,15 @@ def test_half_a_file_is_no_attribution(text, tmp_path):
 
 
 def test_the_key_is_of_settings_names_text_and_seeds():
-    key = record_key({"a": 1}, {"b": "c"}, "text", 3)
+    key = record_key({"a": 1}, {"b": "c"}, "text", 3, True)
     others = [
-        record_key({"a": 2}, {"b": "c"}, "text", 3),
-        record_key({"a": 1}, {"b": "d"}, "text", 3),
-        record_key({"a": 1}, {"b": "c"}, "other", 3),
-        record_key({"a": 1}, {"b": "c"}, "text", 2),
+        record_key({"a": 2}, {"b": "c"}, "text", 3, True),
+        record_key({"a": 1}, {"b": "d"}, "text", 3, True),
+        record_key({"a": 1}, {"b": "c"}, "other", 3, True),
+        record_key({"a": 1}, {"b": "c"}, "text", 2, True),
+        record_key({"a": 1}, {"b": "c"}, "text", 3, False),
     ]
-    assert key == record_key({"a": 1}, {"b": "c"}, "text", 3) and len({key, *others}) == 5
+    assert key == record_key({"a": 1}, {"b": "c"}, "text", 3, True) and len({key, *others}) == 6
 
 
 def test_a_factor_is_its_median_with_the_lowest_and_the_highest():
@@ -96,7 +100,7 @@ def test_a_factor_is_its_median_with_the_lowest_and_the_highest():
 
 
 def test_lines_rank_factors_and_say_what_has_no_part(tmp_path):
-    told = lines(made(), tmp_path / "r.json", [tmp_path / "f.svg"], ["double the uplink"])
+    told = lines(made(helps=[as_dict(UPLINK)]), tmp_path / "r.json", [tmp_path / "f.svg"])
     assert told == [
         "attributed      volunteer_home, diloco, 8 workers, seeds 0 to 2",
         "slowdown        5.00x [4.00–6.00] of clock and learning, against ideal; the product of",
@@ -104,7 +108,7 @@ def test_lines_rank_factors_and_say_what_has_no_part(tmp_path):
         "  statistics    0.500x [0.500–0.500]",
         "no part in it   latency (1x), heterogeneity (1x), dropouts (1x), adversaries (1x), "
         "overheads (payloads travel as they are)",
-        "what would help double the uplink",
+        "what would help double the uplink  buys 1.50x [1.40–1.60]  (throughput 1.50x, learning 1.00x)",
         f"record          {tmp_path / 'r.json'}",
         f"figure          {tmp_path / 'f.svg'}",
     ]
@@ -115,10 +119,13 @@ def test_lines_rank_factors_and_say_what_has_no_part(tmp_path):
 
 def test_the_table_has_a_line_a_record_and_a_column_a_switch(tmp_path):
     write_record(tmp_path, made("b" * 32, "gossip", **SKIPPED))
-    write_record(tmp_path, made())
+    write_record(tmp_path, made(helps=[as_dict(UPLINK)]))
     paths, broken = table.write(tmp_path)
     assert broken == [] and [path.name for path in paths] == [
-        *("attributions.md", "attributions.csv", "attributions.svg", "attributions.png"),
+        *("attributions.md", "attributions.csv", "attributions.tex"),
+        *("what_would_help.md", "what_would_help.csv", "what_would_help.tex"),
+        *("attributions.svg", "attributions.png"),
+        *(f"{kind}_volunteer_home_diloco_aaaaaaaa.{suffix}" for kind in ("attribution", "helps") for suffix in ("svg", "png")),
     ]
     _, _, *rows = [line for line in paths[0].read_text().splitlines() if line.startswith("|")]
     assert rows == [
@@ -129,6 +136,9 @@ def test_the_table_has_a_line_a_record_and_a_column_a_switch(tmp_path):
     first, second = csv.DictReader(paths[1].read_text().splitlines())
     assert [float(first[name]) for name in ("bandwidth", "bandwidth_lowest", "bandwidth_highest")] == [10, 8, 12]
     assert (first["overheads"], second["slowdown"], second["status"]) == ("", "", "skipped")
+    [helps] = csv.DictReader(paths[4].read_text().splitlines())
+    assert (helps["knob"], float(helps["buys"]), helps["tie"]) == ("uplink", 1.5, "False")
+    assert "diloco | 1 | double the uplink | buys 1.50x" in paths[3].read_text()
     before = [path.read_bytes() for path in paths]
     assert [path.read_bytes() for path in table.write(tmp_path)[0]] == before
 
