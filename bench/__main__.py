@@ -1,9 +1,7 @@
 """python -m bench: one job or, with -m or +sweep=NAME, many. Composes conf, runs, records a row, prints six lines."""
 
-import os
 import re
 import shlex
-import signal
 import sys
 from pathlib import Path
 
@@ -15,8 +13,9 @@ from omegaconf import DictConfig
 from bench import resolvers, sweep
 from bench.composed import plain, preset_names
 from bench.errors import FarbenchError
-from bench.explain import CONF, tell
+from bench.explain import CONF
 from bench.job import Job
+from bench.launch import launch, told
 from bench.progress import Progress
 from bench.record import PATHS_AND_PLACES, Row, as_json
 from bench.report import six_lines
@@ -30,16 +29,14 @@ def job(config: DictConfig) -> None:
     resolvers.register()
     in_sweep = HydraConfig.get().mode is RunMode.MULTIRUN
     number = int(HydraConfig.get().job.num) if in_sweep else 0
-    try:
-        row = _row(config, number, in_sweep)
-    except Exception as error:
-        if _signals:
-            raise KeyboardInterrupt from error
-        tell(error, f"job {number + 1}: " if in_sweep else "")
+
+    def failed() -> None:
         if not in_sweep:
-            raise SystemExit(1) from error
+            raise SystemExit(1)
         sweep.note(number, None)
-    else:
+
+    with told(failed, f"job {number + 1}: " if in_sweep else ""):
+        row = _row(config, number, in_sweep)
         if in_sweep:
             sweep.note(number, row["key"])
 
@@ -70,34 +67,15 @@ def _row(config: DictConfig, number: int, in_sweep: bool) -> Row:
 
 def main() -> int:
     """The exit code: 0 for rows made or found, 1 for what went wrong, 130 or 143 after Ctrl-C or SIGTERM."""
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach `tell` instead of being printed by Hydra
-    _signals.clear()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
+
+    def kept() -> str:
+        return f"{len(sweep.rows())} of {sweep.jobs()} rows are finished and kept; " if sweep.jobs() else ""
+
     try:
-        job()
-    except BaseException as error:
-        if _signals or isinstance(error, KeyboardInterrupt):
-            word, code = ("terminated", 143) if signal.SIGTERM in _signals else ("interrupted", 130)
-            rows = f"{len(sweep.rows())} of {sweep.jobs()} rows are finished and kept; " if sweep.jobs() else ""
-            print(f"\nfarbench: {word}; {rows}repeat the same command to go on", file=sys.stderr)
-            return code
-        if isinstance(error, SystemExit):
-            raise
-        tell(error)
-        return 1
-    else:
-        return 1 if sweep.failures() else 0
+        code = launch(job, kept)
+        return 1 if code == 0 and sweep.failures() else code
     finally:
         sweep.close()
-
-
-_signals: list[int] = []  # that came: libraries turn what a handler raises into errors of their own, without a trace of it
-
-
-def _stop(number: int, frame: object) -> None:
-    _signals.append(number)
-    raise KeyboardInterrupt
 
 
 def _short(names: dict[str, str], overrides: list[str]) -> str:

@@ -1,9 +1,7 @@
 """python -m bench.emulate: a run on real ranks behind shaped links, its prediction beside what was measured."""
 
-import os
 import re
 import shlex
-import signal
 import sys
 
 import hydra
@@ -18,7 +16,8 @@ from bench.emulator.launcher import Launcher
 from bench.emulator.record import record_path
 from bench.emulator.table import lines
 from bench.emulator.trial import Trial
-from bench.explain import CONF, tell
+from bench.explain import CONF
+from bench.launch import launch, told
 from bench.progress import Progress
 from bench.record import PATHS_AND_PLACES, as_json
 
@@ -38,7 +37,6 @@ are really slow. Prints what the Simulator predicted beside what was measured: s
 Needs collective=gloo or collective=butterfly, and links of the hosts' own (scenario=shaped_links, volunteer_home).
 Results go to results/local/emulations/ unless results=DIR says otherwise. `python -m bench --help` lists presets."""
 
-_signals: list[int] = []
 _launchers: dict[bool, Launcher] = {}  # by whether links are shaped: one serves emulation after emulation
 _failed: list[int] = []  # jobs
 
@@ -49,14 +47,13 @@ def job(config: DictConfig) -> None:
     resolvers.register()
     several = HydraConfig.get().mode is RunMode.MULTIRUN
     number = int(HydraConfig.get().job.num) if several else 0
-    try:
-        _emulate(config, f"[{number + 1}] " if several else "")
-    except Exception as error:
-        if _signals:
-            raise KeyboardInterrupt from error
+
+    def failed() -> None:
         _close()  # a hub that has failed is not asked again
-        tell(error, f"job {number + 1}: " if several else "")
         _failed.append(number)
+
+    with told(failed, f"job {number + 1}: " if several else ""):
+        _emulate(config, f"[{number + 1}] " if several else "")
 
 
 def main() -> int:
@@ -64,26 +61,20 @@ def main() -> int:
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(HELP)
         return 0
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach `tell` instead of being printed by Hydra
     settings = [place for place, word in enumerate(sys.argv) if place and "=" in word and not word.startswith("-")]
     sys.argv.insert(settings[0] if settings else len(sys.argv), "+emulate=default")  # beside others: options may be anywhere
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
     try:
-        job()
-    except BaseException as error:
-        _close()  # here, where it sees that something happened: what a hub is at is not waited for
-        if _signals or isinstance(error, KeyboardInterrupt):
-            word, code = ("terminated", 143) if signal.SIGTERM in _signals else ("interrupted", 130)
-            print(f"\nfarbench: {word}; what was measured is kept, repeat the same command to go on", file=sys.stderr)
-            return code
-        if isinstance(error, SystemExit):
-            raise
-        tell(error)
-        return 1
+        return launch(_jobs, lambda: "what was measured is kept, ") or int(bool(_failed))
     finally:
         _close()
-    return 1 if _failed else 0
+
+
+def _jobs() -> None:
+    try:
+        job()
+    except BaseException:
+        _close()  # here, where it sees that something happened: what a hub is at is not waited for
+        raise
 
 
 def _emulate(config: DictConfig, label: str) -> None:
@@ -116,11 +107,6 @@ def _command() -> str:
     elsewhere = set(PATHS_AND_PLACES) - {"emulate"}
     kept = [text for text in texts if text != "+emulate=default" and re.split(r"[.@=]", text.lstrip("+~"))[0] not in elsewhere]
     return shlex.join(["python", "-m", "bench.emulate", *kept])
-
-
-def _stop(number: int, frame: object) -> None:
-    _signals.append(number)
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

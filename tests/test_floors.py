@@ -32,7 +32,20 @@ FLOORS = (
     ),
     ("record",),
     (
-        *("progress", "run", "job", "report", "reference", "solve", "sweep", "explain", "resolvers", "composed", "__main__"),
+        *(
+            "progress",
+            "run",
+            "job",
+            "report",
+            "reference",
+            "solve",
+            "sweep",
+            "explain",
+            "resolvers",
+            "composed",
+            "launch",
+            "__main__",
+        ),
         *("emulator", "emulate", "probe", "project", "attribute", "compare", "export", "sinks", "trace"),
     ),
 )

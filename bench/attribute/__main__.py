@@ -1,9 +1,7 @@
 """python -m bench.attribute: where the loss of a run comes from, factor by factor."""
 
-import os
 import re
 import shlex
-import signal
 import sys
 from pathlib import Path
 
@@ -14,7 +12,8 @@ from omegaconf import DictConfig
 
 from bench import resolvers, sweep
 from bench.composed import plain, preset_names
-from bench.explain import CONF, tell
+from bench.explain import CONF
+from bench.launch import launch, told
 from bench.record import PATHS_AND_PLACES, as_json
 
 HELP = """\
@@ -49,7 +48,6 @@ Corners that learn alike are trained once; what was trained before, in any run o
 Results go to results/local/attributions/ and figures/ unless results=DIR says otherwise.
 `python -m bench --help` lists presets."""
 
-_signals: list[int] = []
 _failed: list[int] = []  # jobs
 _records: list[Path] = []  # of jobs, in their order
 _json: list[bool] = []  # whether they are asked for it
@@ -61,13 +59,8 @@ def job(config: DictConfig) -> None:
     resolvers.register()
     several = HydraConfig.get().mode is RunMode.MULTIRUN
     number = int(HydraConfig.get().job.num) if several else 0
-    try:
+    with told(lambda: _failed.append(number), f"job {number + 1}: " if several else ""):
         _attribute(config, f"[{number + 1}/{sweep.jobs() or '?'}] " if several else "", several)
-    except Exception as error:
-        if _signals:
-            raise KeyboardInterrupt from error
-        tell(error, f"job {number + 1}: " if several else "")
-        _failed.append(number)
 
 
 def main() -> int:
@@ -75,27 +68,18 @@ def main() -> int:
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(HELP)
         return 0
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach `tell` instead of being printed by Hydra
     settings = [place for place, word in enumerate(sys.argv) if place and "=" in word and not word.startswith("-")]
     sys.argv.insert(settings[0] if settings else len(sys.argv), "+attribute=default")  # beside others: options may be anywhere
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
     try:
-        job()
-        if sweep.jobs():
-            _conclude()
-    except BaseException as error:
-        if _signals or isinstance(error, KeyboardInterrupt):
-            word, code = ("terminated", 143) if signal.SIGTERM in _signals else ("interrupted", 130)
-            print(f"\nfarbench: {word}; what was trained is kept, repeat the same command to go on", file=sys.stderr)
-            return code
-        if isinstance(error, SystemExit):
-            raise
-        tell(error)
-        return 1
+        return launch(_jobs, lambda: "what was trained is kept, ") or int(bool(_failed))
     finally:
         sweep.close()
-    return 1 if _failed else 0
+
+
+def _jobs() -> None:
+    job()
+    if sweep.jobs():
+        _conclude()
 
 
 def _attribute(config: DictConfig, label: str, several: bool) -> None:
@@ -136,11 +120,6 @@ def _command() -> str:
         text for text in texts if text != "+attribute=default" and re.split(r"[.@=]", text.lstrip("+~"))[0] not in elsewhere
     ]
     return shlex.join(["python", "-m", "bench.attribute", *kept])
-
-
-def _stop(number: int, frame: object) -> None:
-    _signals.append(number)
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

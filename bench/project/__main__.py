@@ -1,8 +1,6 @@
 """python -m bench.project: time, quality and cost of a training of any size, on hardware of any size; nothing is trained."""
 
-import os
 import shlex
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +15,7 @@ from bench import resolvers
 from bench.build import build
 from bench.errors import ConfError
 from bench.explain import CONF, tell
+from bench.launch import launch, told
 from bench.progress import Progress
 from bench.project.record import PLACES, settings_of
 from bench.project.session import FILE, Session, setting_of, settled_composed
@@ -46,7 +45,6 @@ sites and volunteers joined by a program; seconds by the same physics as `python
 
 Records go to results/local/projections/ unless results=DIR says otherwise. `python -m bench --help` lists presets."""
 
-_signals: list[int] = []
 _failed: list[int] = []  # jobs
 
 
@@ -56,13 +54,8 @@ def job(config: DictConfig) -> None:
     resolvers.register()
     several = HydraConfig.get().mode is RunMode.MULTIRUN
     number = int(HydraConfig.get().job.num) if several else 0
-    try:
+    with told(lambda: _failed.append(number), f"job {number + 1}: " if several else "", FILE):
         _job(config, f"[{number + 1}] " if several else "")
-    except Exception as error:
-        if _signals:
-            raise KeyboardInterrupt from error
-        tell(error, f"job {number + 1}: " if several else "", FILE)
-        _failed.append(number)
 
 
 def main() -> int:
@@ -70,28 +63,13 @@ def main() -> int:
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(HELP)
         return 0
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach `tell` instead of being printed by Hydra
-    _signals.clear()
     _failed.clear()
     asked = [word for word in sys.argv[1:] if _asks(word)]
     if asked and not any(setting_of(word) == "solve" for word in asked):
         tell(ConfError(f"solve must be a question, such as solve=bandwidth, where {setting_of(asked[0])} is given"))
         return 1
     sys.argv[1:] = [f"+{word}" if word.startswith("solve=") else word for word in sys.argv[1:]]
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
-    try:
-        job()
-    except BaseException as error:
-        if _signals or isinstance(error, KeyboardInterrupt):
-            word, code = ("terminated", 143) if signal.SIGTERM in _signals else ("interrupted", 130)
-            print(f"\nfarbench: {word}; what was projected is kept, repeat the same command to go on", file=sys.stderr)
-            return code
-        if isinstance(error, SystemExit):
-            raise
-        tell(error, config=FILE)
-        return 1
-    return 1 if _failed else 0
+    return launch(job, lambda: "what was projected is kept, ", FILE) or int(bool(_failed))
 
 
 def _job(config: DictConfig, label: str) -> None:
@@ -145,11 +123,6 @@ def _command(overrides: Sequence[str]) -> str:
     """The command that repeats this job."""
     kept = [text for text in overrides if setting_of(text).split(".")[0] not in PLACES]
     return shlex.join(["python", "-m", "bench.project", *kept])
-
-
-def _stop(number: int, frame: object) -> None:
-    _signals.append(number)
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

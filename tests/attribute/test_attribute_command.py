@@ -41,7 +41,7 @@ def here(tmp_path, monkeypatch, capsys):
     def run(*arguments, main=command.main):
         for name in ("FARBENCH_SWEEP_FILE", "FARBENCH_SWEEP_JOBS"):
             monkeypatch.delenv(name, raising=False)
-        for kept in (command._failed, command._records, command._signals, command._json):
+        for kept in (command._failed, command._records, command._json):
             kept.clear()
         monkeypatch.setattr(sys, "argv", ["attribute", *arguments])
         capsys.readouterr()
