@@ -100,7 +100,7 @@ def test_an_attribution_is_told_recorded_drawn_and_found(here, tmp_path):
     assert re.match(r"  bandwidth +[\d.,]+x \[", told[2])
     assert any(line.startswith("no part in it   adversaries (nobody is bad, and nobody is checked)") for line in told)
     for figure in figures["figures"]:
-        assert re.fullmatch(r"attribution_volunteer_home_diloco_[0-9a-f]{8}\.(svg|png)", Path(figure).name)
+        assert re.fullmatch(r"(attribution|helps)_volunteer_home_diloco_[0-9a-f]{8}\.(svg|png)", Path(figure).name)
         assert Path(figure).stat().st_size > 1000
     before = path.read_bytes()
 

@@ -9,11 +9,14 @@ import pytest
 
 from bench.attribute import table
 from bench.attribute.bars import figure
+from bench.attribute.helps import Help, as_dict
 from bench.attribute.record import FIELDS, SCHEMA, read_record, read_records, record_key, record_path, write_record
 from bench.attribute.switches import SWITCHES
 from bench.attribute.tell import as_figures, factor_text, lines
 from bench.attribute.waterfall import waterfall, write_waterfall
 from bench.errors import RecordError
+
+UPLINK = Help("uplink", "double the uplink", (2.0,) * 3, (1.0,) * 3, (2.0, 2.2, 1.8), (2.0,) * 3)
 
 
 def made(key="a" * 32, algorithm="diloco", **changes):
@@ -34,13 +37,14 @@ def made(key="a" * 32, algorithm="diloco", **changes):
         "factors": factors,
         "off": {"overheads": "payloads travel as they are"},
         "corners": [],
+        "helps": [as_dict(UPLINK)],
         "references": [],
         "rows": [],
         "versions": {},
     } | changes
 
 
-SKIPPED = {"status": "skipped", "reason": "no", "total": [], "factors": {}, "off": {}}
+SKIPPED = {"status": "skipped", "reason": "no", "total": [], "factors": {}, "off": {}, "helps": []}
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path):
@@ -96,7 +100,7 @@ def test_a_factor_is_its_median_with_the_lowest_and_the_highest():
 
 
 def test_lines_rank_factors_and_say_what_has_no_part(tmp_path):
-    told = lines(made(), tmp_path / "r.json", [tmp_path / "f.svg"], ["double the uplink"])
+    told = lines(made(), tmp_path / "r.json", [tmp_path / "f.svg"])
     assert told == [
         "attributed      volunteer_home, diloco, 8 workers, seeds 0 to 2",
         "slowdown        5.00x [4.00–6.00] of clock and learning, against ideal; the product of",
@@ -104,7 +108,7 @@ def test_lines_rank_factors_and_say_what_has_no_part(tmp_path):
         "  statistics    0.500x [0.500–0.500]",
         "no part in it   latency (1x), heterogeneity (1x), dropouts (1x), adversaries (1x), "
         "overheads (payloads travel as they are)",
-        "what would help double the uplink",
+        "what would help double the uplink  buys 2.00x [1.80–2.20]  (throughput 2.00x, learning 1.00x)",
         f"record          {tmp_path / 'r.json'}",
         f"figure          {tmp_path / 'f.svg'}",
     ]
@@ -118,7 +122,11 @@ def test_the_table_has_a_line_a_record_and_a_column_a_switch(tmp_path):
     write_record(tmp_path, made())
     paths, broken = table.write(tmp_path)
     assert broken == [] and [path.name for path in paths] == [
-        *("attributions.md", "attributions.csv", "attributions.svg", "attributions.png"),
+        *("attributions.md", "attributions.csv", "attributions.tex"),
+        *("what_would_help.md", "what_would_help.csv", "what_would_help.tex"),
+        *("attributions.svg", "attributions.png"),
+        *("attribution_volunteer_home_diloco_aaaaaaaa.svg", "attribution_volunteer_home_diloco_aaaaaaaa.png"),
+        *("helps_volunteer_home_diloco_aaaaaaaa.svg", "helps_volunteer_home_diloco_aaaaaaaa.png"),
     ]
     _, _, *rows = [line for line in paths[0].read_text().splitlines() if line.startswith("|")]
     assert rows == [

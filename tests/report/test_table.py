@@ -166,7 +166,7 @@ def test_the_command_reports_on_all_rows_of_a_folder(tmp_path, monkeypatch, caps
 def test_the_command_tells_in_one_line_of_a_folder_without_rows(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["report", "--results", str(tmp_path / "nowhere")])
     assert command.main() == 1
-    rule = "--results must be folders with rows in runs/, or records in emulations/ or projections/"
+    rule = "--results must be folders with rows in runs/, or records in attributions/ or emulations/ or projections/"
     assert capsys.readouterr().err == f"farbench: {rule}, got '{tmp_path / 'nowhere'}'\n"
 
 
