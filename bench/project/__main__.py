@@ -19,9 +19,10 @@ from bench.errors import ConfError
 from bench.explain import CONF, tell
 from bench.progress import Progress
 from bench.project.record import PLACES, settings_of
-from bench.project.session import FILE, Session, setting_of, settled_composed
+from bench.project.session import FILE, Session, settled_composed
 from bench.project.tell import lines
 from bench.record import as_json, digest
+from bench.record.command import setting_of
 from bench.solve import Point, Question
 
 HELP = """\

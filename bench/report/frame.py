@@ -2,7 +2,6 @@
 
 import math
 import re
-import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pandas as pd
 
 from bench.errors import RecordError
 from bench.record import Row
+from bench.record.command import overrides
 from bench.record.learning import Learning, crossing, statistical_efficiency
 from bench.record.row import CLOCKED
 from bench.record.store import read_row
@@ -73,16 +73,16 @@ def is_cluster(row: Row) -> bool:
     """Whether a row is the cluster as its presets have it, with no setting of its own changed."""
     if any(row[name] != value for name, value in CLUSTER.items()):
         return False
-    changed = {re.split(r"[.@=]", text.lstrip("+~"))[0] for text in shlex.split(row["command"])[3:]}
+    changed = {re.split(r"[.@=]", text.lstrip("+~"))[0] for text in overrides(row["command"])}
     return not changed & set(ITS_OWN)
 
 
 def settings_of(commands: Sequence[str]) -> list[str]:
     """What each command sets that not all of them do, less scenario and algorithm, which have columns of their own."""
-    overrides = [shlex.split(command)[3:] for command in commands]  # after: python -m bench
-    common = set(overrides[0]).intersection(*overrides[1:])
+    texts = [overrides(command) for command in commands]
+    common = set(texts[0]).intersection(*texts[1:])
     named = ("scenario=", "algorithm=")
-    return [" ".join(text for text in some if text not in common and not text.startswith(named)) for some in overrides]
+    return [" ".join(text for text in some if text not in common and not text.startswith(named)) for some in texts]
 
 
 def seconds_to(row: Row, target: float) -> float:

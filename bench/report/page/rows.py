@@ -2,13 +2,13 @@
 
 import math
 import re
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.record import COLUMNS, Row
+from bench.record.command import overrides
 from bench.record.sweeps import sweeps_of
 from bench.report.frame import compared, is_cluster, load
 from bench.units import count_text, seconds_text, size_text, three_digits
@@ -55,10 +55,8 @@ def read(folder: Path) -> tuple[list[Line], list[str]]:
         found, lines = load([path])
         for row in found:
             try:
-                overrides = _overrides(row)
-                beside.append(
-                    {"file": path.name, "overrides": overrides, "sweeps": found_by.get(row["key"], _named(overrides))}
-                )
+                words = _overrides(row)
+                beside.append({"file": path.name, "overrides": words, "sweeps": found_by.get(row["key"], _named(words))})
                 rows.append(row)
             except ValueError as error:
                 lines.append(f"{path} has {error}")
@@ -85,13 +83,13 @@ def _task(row: Line) -> tuple[str, int, int]:
 def _overrides(row: Row) -> list[str]:
     """What a row's command sets. Raises ValueError for a row that cannot be compared or drawn, whatever its columns' kinds."""
     try:
-        overrides = shlex.split(row["command"])[3:]  # after: python -m bench
+        words = overrides(row["command"])
     except ValueError as error:
         raise ValueError(f"a command that is none: {error}") from error
     numbers = [*row["ledger"].values(), *(value for values in row["curve"].values() for value in values)]
     if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers):
         raise ValueError("a ledger or a curve with what is no number")
-    return overrides
+    return words
 
 
 def as_columns(lines: Sequence[Line]) -> list[dict[str, Any]]:
