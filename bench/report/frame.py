@@ -2,8 +2,9 @@
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -77,6 +78,11 @@ def is_cluster(row: Row) -> bool:
     return not changed & set(ITS_OWN)
 
 
+def task_of(row: Mapping[str, Any]) -> tuple[str, int, int]:
+    """Rows with equal ones learn the same, from the same initial parameters, with as many workers."""
+    return row["workload"], row["seed"], row["workers"]
+
+
 def settings_of(commands: Sequence[str]) -> list[str]:
     """What each command sets that not all of them do, less scenario and algorithm, which have columns of their own."""
     texts = [overrides(command) for command in commands]
@@ -92,19 +98,14 @@ def seconds_to(row: Row, target: float) -> float:
 
 def _statistical_efficiency(row: Row, clusters: Sequence[Row]) -> float:
     for cluster in clusters:
-        if _same_task(cluster, row):
+        if task_of(cluster) == task_of(row):
             return statistical_efficiency(Learning.of(row), Learning.of(cluster))
     return math.nan
 
 
-def _same_task(one: Row, other: Row) -> bool:
-    """Whether two rows learn the same, from the same initial parameters, with as many workers."""
-    return all(one[name] == other[name] for name in ("workload", "seed", "workers"))
-
-
 def _versus(row: Row, target: float, clusters: Sequence[Row]) -> float:
     for cluster in clusters:
-        if _same_task(cluster, row):
+        if task_of(cluster) == task_of(row):
             seconds = seconds_to(cluster, target)
             if seconds > 0:  # at 0 the target was reached before the first step: nothing to compare
                 return seconds_to(row, target) / (seconds * cluster["peak_flops"] / row["peak_flops"])

@@ -27,9 +27,12 @@ WORDS = {
     "not trained": "the clock only",
     "learnt nothing": "it does not end below where it began",
     "never": "it does not come to the target",
-    "no cluster": "no row of the cluster learns the same with as many workers",
+    "no cluster": "no row of the cluster with as many workers learns the same and comes as far",
 }
 """What stands in place of a number, and what it says; no other word does."""
+
+OF_TARGETS = ("target_seconds", "versus_cluster")
+"""Columns that are not known of a row which does not come to the target."""
 
 Number = Callable[[Row], float | str]
 """What a row says: a number, a word, or NaN for nothing."""
@@ -133,7 +136,7 @@ def number_of(value: str) -> Number:
             return "not trained"
         if math.isnan(row["best_loss"]):
             return "learnt nothing"
-        if math.isinf(row[value]) or math.isnan(row["target_seconds"]):
+        if value in OF_TARGETS and math.isnan(row["target_seconds"]):
             return "never"
         return "no cluster"
 

@@ -169,6 +169,9 @@ def test_what_is_no_number_has_a_word_and_never_a_nought(changes, word):
 def test_a_target_that_is_not_reached_is_never():
     frame = compared([seeded("h100_cluster", "ddp"), seeded("b", "ddp", loss=4.5)], target=4.2)
     assert number_of("target_seconds")(lines_of(frame)[1]) == number_of("versus_cluster")(lines_of(frame)[1]) == "never"
+    # Slowdown needs no target: what is missing there is the cluster.
+    frame = compared([seeded("h100_cluster", "ddp"), seeded("b", "ddp", 7, loss=4.5)], target=4.2)
+    assert number_of("slowdown")(lines_of(frame)[1]) == "no cluster"
 
 
 def test_two_rows_of_one_seed_are_told():

@@ -10,7 +10,7 @@ from typing import Any
 from bench.record import COLUMNS, Row
 from bench.record.command import overrides
 from bench.record.sweeps import sweeps_of
-from bench.report.frame import compared, is_cluster, load
+from bench.report.frame import compared, is_cluster, load, task_of
 from bench.units import count_text, seconds_text, size_text, three_digits
 
 Line = Mapping[str, Any]
@@ -68,16 +68,11 @@ def read(folder: Path) -> tuple[list[Line], list[str]]:
     clusters: dict[tuple[str, int, int], int] = {}
     for place, row in enumerate(rows):
         if is_cluster(row):
-            clusters.setdefault(_task(row), place)
+            clusters.setdefault(task_of(row), place)
     compared_rows = compared(rows).to_dict("records")
     return [
-        {**line, **beside[n], "cluster": clusters.get(_task(line))} for line, n in zip(compared_rows, order, strict=True)
+        {**line, **beside[n], "cluster": clusters.get(task_of(line))} for line, n in zip(compared_rows, order, strict=True)
     ], broken
-
-
-def _task(row: Line) -> tuple[str, int, int]:
-    """Rows with equal ones learn the same, from the same initial parameters, with as many workers."""
-    return row["workload"], row["seed"], row["workers"]
 
 
 def _overrides(row: Row) -> list[str]:
