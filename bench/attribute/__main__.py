@@ -1,7 +1,6 @@
 """python -m bench.attribute: where the loss of a run comes from, factor by factor."""
 
 import os
-import re
 import shlex
 import signal
 import sys
@@ -16,6 +15,7 @@ from bench import resolvers, sweep
 from bench.composed import plain, preset_names
 from bench.explain import CONF, tell
 from bench.record import PATHS_AND_PLACES, as_json
+from bench.record.command import repeating
 
 HELP = """\
 Where the loss of a run comes from: its slowdown against ideal, as a product of factors; and what would help it, ranked.
@@ -129,12 +129,8 @@ def _conclude() -> None:
 
 def _command() -> str:
     """The command that repeats this job."""
-    texts = [text.replace("\\ ", " ") for text in HydraConfig.get().overrides.task]
-    elsewhere = set(PATHS_AND_PLACES) - {"attribute"}
-    kept = [
-        text for text in texts if text != "+attribute=default" and re.split(r"[.@=]", text.lstrip("+~"))[0] not in elsewhere
-    ]
-    return shlex.join(["python", "-m", "bench.attribute", *kept])
+    kept = repeating(HydraConfig.get().overrides.task, set(PATHS_AND_PLACES) - {"attribute"})
+    return shlex.join(["python", "-m", "bench.attribute", *(text for text in kept if text != "+attribute=default")])
 
 
 def _stop(number: int, frame: object) -> None:

@@ -1,8 +1,9 @@
 """What a row's command sets: the words behind `python -m bench`."""
 
 import json
+import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from bench.record.key import digest
@@ -17,6 +18,17 @@ def overrides(command: str) -> list[str]:
 def setting_of(override: str) -> str:
     """The setting of an override."""
     return override.lstrip("+~").partition("=")[0]
+
+
+def group_of(override: str) -> str:
+    """The first word of an override's setting: data of data.tokens=1 and of data@of=x."""
+    return re.split(r"[.@=]", override.lstrip("+~"))[0]
+
+
+def repeating(texts: Iterable[str], without: Collection[str]) -> list[str]:
+    """Of overrides as Hydra hands them on, those that a command repeats: not what sets the groups in `without`."""
+    # Hydra escapes their blanks; it reads them as well without.
+    return [text.replace("\\ ", " ") for text in texts if group_of(text) not in without]
 
 
 def but_for_seed(row: Mapping[str, Any]) -> str:

@@ -1,7 +1,6 @@
 """Rows side by side: the figures that need more than one row, computed for all of them."""
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import pandas as pd
 
 from bench.errors import RecordError
 from bench.record import Row
-from bench.record.command import overrides
+from bench.record.command import group_of, overrides
 from bench.record.learning import Learning, crossing, statistical_efficiency
 from bench.record.row import CLOCKED
 from bench.record.store import read_row
@@ -74,7 +73,7 @@ def is_cluster(row: Row) -> bool:
     """Whether a row is the cluster as its presets have it, with no setting of its own changed."""
     if any(row[name] != value for name, value in CLUSTER.items()):
         return False
-    changed = {re.split(r"[.@=]", text.lstrip("+~"))[0] for text in overrides(row["command"])}
+    changed = set(map(group_of, overrides(row["command"])))
     return not changed & set(ITS_OWN)
 
 

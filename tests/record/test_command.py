@@ -3,7 +3,7 @@
 import pytest
 from seeded_rows import seeded
 
-from bench.record.command import but_for_seed, overrides, setting_of, without_seed
+from bench.record.command import but_for_seed, overrides, repeating, setting_of, without_seed
 from bench.report.figures.seeds import variants
 from bench.report.frame import compared
 from bench.report.groups import groups
@@ -33,3 +33,8 @@ def test_rows_that_are_equal_but_for_their_seed_say_so_in_the_same_words():
     frame = compared(rows[:4])
     assert sorted(len(group.rows) for group in groups(frame)) == [1, 3]
     assert sorted(len(variant.rows) for variant in variants(frame)) == [1, 3]
+
+
+def test_a_command_repeats_what_is_no_path_and_no_place():
+    texts = ["scenario=home", "network.uplink=1\\ Mbit/s", "data@of=x", "+sweep=a", "results=/tmp/x", "~json", "threads=2"]
+    assert repeating(texts, ("sweep", "results", "json", "threads", "data")) == ["scenario=home", "network.uplink=1 Mbit/s"]
