@@ -54,5 +54,5 @@ done
 projections scenario=volunteer_fibre,volunteer_worldwide accelerators=10000 model=llama3_8b tokens="1 T" batch=2097152 \
     algorithm=diloco algorithm.sync_every=2,10 codec=int8 quality=none
 
-.venv/bin/python -m bench.report --results results/projections
+.venv/bin/python -m bench.report --results results/study results/validation results/reference results/projections
 exit $failed

@@ -62,6 +62,6 @@ done
 for speed in "10 Mbit/s" "100 Mbit/s" "1 Gbit/s"; do
     grid 2 "$speed" "${in_step[@]}"
 done
-.venv/bin/python -m bench.report --results results/validation
+.venv/bin/python -m bench.report --results results/study results/validation results/reference results/projections
 .venv/bin/python scripts/readme.py
 exit $failed

@@ -45,15 +45,15 @@ def _composed(*overrides):
     return settled(OmegaConf.masked_copy(config, [name for name in config if name != "hydra"])), names
 
 
-def attribution(folder, *overrides, seeds=1):
+def attribution(folder, *overrides, seeds=1, helps=False):
     conf, names = composed(folder, *overrides)
     command = " ".join(["python -m bench.attribute", *overrides])
-    return Attribution({**conf, "attribute": {"seeds": seeds}}, names | {"attribute": "default"}, command)
+    return Attribution({**conf, "attribute": {"seeds": seeds, "helps": helps}}, names | {"attribute": "default"}, command)
 
 
-def attributed(folder, *overrides, seeds=1):
+def attributed(folder, *overrides, seeds=1, helps=False):
     """The record."""
-    return attribution(folder, *overrides, seeds=seeds).record()[0]
+    return attribution(folder, *overrides, seeds=seeds, helps=helps).record()[0]
 
 
 def row(folder, *overrides):

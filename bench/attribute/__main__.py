@@ -24,6 +24,7 @@ Where the loss of a run comes from: its slowdown against ideal, as a product of 
   python -m bench.attribute -m SETTING=A,B ...     one after the other, over all combinations, and a table of all
 
     attribute.seeds    how many seeds: the run's own and those after it (default 3); factors are medians [lowest–highest]
+    attribute.helps    true (default): also what would help; false saves the trainings of these
     train=false        the clock alone: no learning, seconds instead of minutes
 
 slowdown = 1 / efficiency;  efficiency = system_efficiency x statistical_efficiency

@@ -32,6 +32,7 @@ class Attribution:
         self.names = {group: name for group, name in names.items() if group != "attribute"}  # as those of a row
         self._store = Store(conf["results"])
         first, seeds = whole(conf, "seed", 0), _seeds(conf)
+        self._helps: bool = conf["attribute"]["helps"]
         self._confs = [{**conf, "seed": first + number} for number in range(seeds)]
 
     def runs(self) -> list[Run]:
@@ -42,7 +43,7 @@ class Attribution:
         """The record of it, found or made, and where it is. Raises FarbenchError for what the user must mend."""
         source: Source = build(self.conf["data"], "data")
         text, kept = source.fingerprint(), settings(self.conf)
-        key = record_key(kept, self.names, text, len(self._confs))
+        key = record_key(kept, self.names, text, len(self._confs), self._helps)
         path = record_path(self.conf["results"], key)
         with self._store.claim(key):
             record = found(self.conf["results"], key, self._progress)
@@ -71,7 +72,8 @@ class Attribution:
             }
             try:
                 record |= self._figures()
-                record["helps"] = [as_dict(each) for each in what_helps(self.runs(), self._progress, self.names)]
+                if self._helps:
+                    record["helps"] = [as_dict(each) for each in what_helps(self.runs(), self._progress, self.names)]
             except NoCorner as error:
                 record |= {"status": error.status, "reason": str(error)}
             write_record(self.conf["results"], record)
@@ -137,13 +139,15 @@ class Attribution:
 
 
 def _seeds(conf: Conf) -> int:
-    """How many seeds are asked for. Raises ConfError."""
+    """How many seeds are asked for. Raises ConfError for any setting of `attribute` that is wrong."""
     asked = dict(conf["attribute"])
     for name in asked:
-        if name != "seeds":
-            raise ConfError(f"attribute.{name} is not a setting of attribute; known: seeds")
+        if name not in ("seeds", "helps"):
+            raise ConfError(f"attribute.{name} is not a setting of attribute; known: seeds, helps")
     if type(asked.get("seeds")) is not int or asked["seeds"] < 1:
         raise ConfError(f"attribute.seeds must be a whole number >= 1, got {asked.get('seeds')!r}")
+    if type(asked.get("helps")) is not bool:
+        raise ConfError(f"attribute.helps must be true or false, got {asked.get('helps')!r}")
     return int(asked["seeds"])
 
 

@@ -26,7 +26,7 @@ def helps_table(records: Sequence[Record], labels: Sequence[str]) -> Table:
             lines.append([label if not place else "", str(place + 1), each.text, told(each)])
         if not helping:
             lines.append([label, "-", "nothing", "no knob buys anything beyond the seeds' noise"])
-        behind.append((label, ", ".join([record["key"], *record["rows"]])))
+        behind.append((label, ", ".join(key[:8] for key in (record["key"], *record["rows"]))))
     return Table(
         head=["run", "rank", "what", "what it does"],
         lines=lines,

@@ -33,7 +33,8 @@ FIELDS = {
     "off": "by switch that is off, why",
     "corners": "seed, switches that are real (statistics is none), tokens_per_second, system_efficiency, "
     "statistical_efficiency, efficiency, and the digest of the curve, if it was trained",
-    "helps": "what each knob would do, ranked: throughput, learning, buys and efficiency, a list each; why it is left out",
+    "helps": "what each knob would do, ranked, if that was asked for: throughput, learning, buys and efficiency, a list each; "
+    "or why it is left out",
     "references": "the digest of the synchronous reference's curve, a list; empty where nothing was trained",
     "rows": "the key of the row that `python -m bench` has of the same settings, a list",
     "versions": "of farbench, python, torch and numpy",
@@ -49,9 +50,9 @@ def record_path(folder: str | Path, key: str) -> Path:
     return Path(folder) / "attributions" / f"{key}.json"
 
 
-def record_key(settings: Mapping[str, Any], names: Mapping[str, str], text: str, seeds: int) -> str:
-    """Equal settings, presets, text and number of seeds: equal key."""
-    return digest(attribution=SCHEMA, settings=settings, names=dict(names), text=text, seeds=seeds)[:32]
+def record_key(settings: Mapping[str, Any], names: Mapping[str, str], text: str, seeds: int, helps: bool) -> str:
+    """Equal settings, presets, text and number of seeds, and as much asked for: equal key."""
+    return digest(attribution=SCHEMA, settings=settings, names=dict(names), text=text, seeds=seeds, helps=helps)[:32]
 
 
 def write_record(folder: str | Path, record: Record) -> Path:

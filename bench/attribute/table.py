@@ -21,7 +21,7 @@ from bench.report.keys import short_keys
 
 NAME, HELPS = "attributions", "what_would_help"
 
-_SEEDS = re.compile(r" attribute\.seeds=\S+")  # of a command: these have a column of their own
+_ASKED = re.compile(r" attribute\.(seeds|helps)=\S+")  # of a command: seeds have a column of their own, helps a table
 
 
 def table(records: Sequence[Record]) -> Table:
@@ -38,7 +38,7 @@ def table(records: Sequence[Record]) -> Table:
             *ideal,
             *said,
         ],
-        behind=[(name, ", ".join([record["key"], *record["rows"]])) for record, name in _named(records)],
+        behind=[(name, ", ".join(key[:8] for key in (record["key"], *record["rows"]))) for record, name in _named(records)],
     )
 
 
@@ -102,7 +102,7 @@ def labels(records: Sequence[Record]) -> list[str]:
 
 
 def _settings(records: Sequence[Record]) -> list[str]:
-    return settings_of([_SEEDS.sub("", record["command"]) for record in records])
+    return settings_of([_ASKED.sub("", record["command"]) for record in records])
 
 
 def _rows(records: Sequence[Record]) -> list[list[str]]:

@@ -99,6 +99,9 @@ def test_an_attribution_is_told_recorded_drawn_and_found(here, tmp_path):
     assert re.fullmatch(r"slowdown +[\d.,]+x \[[\d.,]+–[\d.,]+\] of the clock alone, against ideal; the product of", told[1])
     assert re.match(r"  bandwidth +[\d.,]+x \[", told[2])
     assert any(line.startswith("no part in it   adversaries (nobody is bad, and nobody is checked)") for line in told)
+    assert any(line.startswith("what would help ") for line in told)
+    assert any(re.search(r" double the uplink  +buys ", line) for line in told)
+    assert len(figures["figures"]) == 4
     for figure in figures["figures"]:
         assert re.fullmatch(r"(attribution|helps)_volunteer_home_diloco_[0-9a-f]{8}\.(svg|png)", Path(figure).name)
         assert Path(figure).stat().st_size > 1000
@@ -134,9 +137,9 @@ def test_it_finds_the_row_of_the_same_settings_and_its_command_repeats_it(here, 
     assert "+attribute" not in words and "results" not in words and "json" not in words
 
 
-def test_a_sweep_ends_with_one_table_and_goes_on_without_what_fails(here, tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.attribute.attribution.what_helps", lambda *given: ())  # as other tests show
+def test_a_sweep_ends_with_one_table_and_goes_on_without_what_fails(here, tmp_path):
     sweep = [text for text in CLOCK if not text.startswith(("algorithm", "scenario", "attribute"))]
+    sweep += ["attribute.helps=false"]
     several = ("-m", *sweep, "attribute.seeds=1", "scenario=h100_cluster,volunteer_home", "algorithm=ddp,pipeline", "json=true")
     code, out, err = here(*several)
     assert code == 0, err

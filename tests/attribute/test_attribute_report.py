@@ -16,8 +16,6 @@ from bench.attribute.tell import as_figures, factor_text, lines
 from bench.attribute.waterfall import waterfall, write_waterfall
 from bench.errors import RecordError
 
-UPLINK = Help("uplink", "double the uplink", (2.0,) * 3, (1.0,) * 3, (2.0, 2.2, 1.8), (2.0,) * 3)
-
 
 def made(key="a" * 32, algorithm="diloco", **changes):
     """A record of three seeds: bandwidth 8, 10, 12; statistics, which helps, a half; overheads off; all else exactly 1."""
@@ -37,14 +35,15 @@ def made(key="a" * 32, algorithm="diloco", **changes):
         "factors": factors,
         "off": {"overheads": "payloads travel as they are"},
         "corners": [],
-        "helps": [as_dict(UPLINK)],
+        "helps": [],
         "references": [],
         "rows": [],
         "versions": {},
     } | changes
 
 
-SKIPPED = {"status": "skipped", "reason": "no", "total": [], "factors": {}, "off": {}, "helps": []}
+UPLINK = Help("uplink", "double the uplink", (1.5, 1.4, 1.6), (1.0,) * 3, (1.5, 1.4, 1.6), (1.5, 1.4, 1.6))
+SKIPPED = {"status": "skipped", "reason": "no", "total": [], "factors": {}, "off": {}}
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path):
@@ -83,14 +82,15 @@ def test_half_a_file_is_no_attribution(text, tmp_path):
 
 
 def test_the_key_is_of_settings_names_text_and_seeds():
-    key = record_key({"a": 1}, {"b": "c"}, "text", 3)
+    key = record_key({"a": 1}, {"b": "c"}, "text", 3, True)
     others = [
-        record_key({"a": 2}, {"b": "c"}, "text", 3),
-        record_key({"a": 1}, {"b": "d"}, "text", 3),
-        record_key({"a": 1}, {"b": "c"}, "other", 3),
-        record_key({"a": 1}, {"b": "c"}, "text", 2),
+        record_key({"a": 2}, {"b": "c"}, "text", 3, True),
+        record_key({"a": 1}, {"b": "d"}, "text", 3, True),
+        record_key({"a": 1}, {"b": "c"}, "other", 3, True),
+        record_key({"a": 1}, {"b": "c"}, "text", 2, True),
+        record_key({"a": 1}, {"b": "c"}, "text", 3, False),
     ]
-    assert key == record_key({"a": 1}, {"b": "c"}, "text", 3) and len({key, *others}) == 5
+    assert key == record_key({"a": 1}, {"b": "c"}, "text", 3, True) and len({key, *others}) == 6
 
 
 def test_a_factor_is_its_median_with_the_lowest_and_the_highest():
@@ -100,7 +100,7 @@ def test_a_factor_is_its_median_with_the_lowest_and_the_highest():
 
 
 def test_lines_rank_factors_and_say_what_has_no_part(tmp_path):
-    told = lines(made(), tmp_path / "r.json", [tmp_path / "f.svg"])
+    told = lines(made(helps=[as_dict(UPLINK)]), tmp_path / "r.json", [tmp_path / "f.svg"])
     assert told == [
         "attributed      volunteer_home, diloco, 8 workers, seeds 0 to 2",
         "slowdown        5.00x [4.00–6.00] of clock and learning, against ideal; the product of",
@@ -108,7 +108,7 @@ def test_lines_rank_factors_and_say_what_has_no_part(tmp_path):
         "  statistics    0.500x [0.500–0.500]",
         "no part in it   latency (1x), heterogeneity (1x), dropouts (1x), adversaries (1x), "
         "overheads (payloads travel as they are)",
-        "what would help double the uplink  buys 2.00x [1.80–2.20]  (throughput 2.00x, learning 1.00x)",
+        "what would help double the uplink  buys 1.50x [1.40–1.60]  (throughput 1.50x, learning 1.00x)",
         f"record          {tmp_path / 'r.json'}",
         f"figure          {tmp_path / 'f.svg'}",
     ]
@@ -119,14 +119,13 @@ def test_lines_rank_factors_and_say_what_has_no_part(tmp_path):
 
 def test_the_table_has_a_line_a_record_and_a_column_a_switch(tmp_path):
     write_record(tmp_path, made("b" * 32, "gossip", **SKIPPED))
-    write_record(tmp_path, made())
+    write_record(tmp_path, made(helps=[as_dict(UPLINK)]))
     paths, broken = table.write(tmp_path)
     assert broken == [] and [path.name for path in paths] == [
         *("attributions.md", "attributions.csv", "attributions.tex"),
         *("what_would_help.md", "what_would_help.csv", "what_would_help.tex"),
         *("attributions.svg", "attributions.png"),
-        *("attribution_volunteer_home_diloco_aaaaaaaa.svg", "attribution_volunteer_home_diloco_aaaaaaaa.png"),
-        *("helps_volunteer_home_diloco_aaaaaaaa.svg", "helps_volunteer_home_diloco_aaaaaaaa.png"),
+        *(f"{kind}_volunteer_home_diloco_aaaaaaaa.{suffix}" for kind in ("attribution", "helps") for suffix in ("svg", "png")),
     ]
     _, _, *rows = [line for line in paths[0].read_text().splitlines() if line.startswith("|")]
     assert rows == [
@@ -137,6 +136,9 @@ def test_the_table_has_a_line_a_record_and_a_column_a_switch(tmp_path):
     first, second = csv.DictReader(paths[1].read_text().splitlines())
     assert [float(first[name]) for name in ("bandwidth", "bandwidth_lowest", "bandwidth_highest")] == [10, 8, 12]
     assert (first["overheads"], second["slowdown"], second["status"]) == ("", "", "skipped")
+    [helps] = csv.DictReader(paths[4].read_text().splitlines())
+    assert (helps["knob"], float(helps["buys"]), helps["tie"]) == ("uplink", 1.5, "False")
+    assert "diloco | 1 | double the uplink | buys 1.50x" in paths[3].read_text()
     before = [path.read_bytes() for path in paths]
     assert [path.read_bytes() for path in table.write(tmp_path)[0]] == before
 
@@ -187,3 +189,8 @@ def test_a_world_without_any_loss_can_be_drawn():
     assert bars(waterfall(record).axes[0]) == [(1.0, 1.0)]
     assert math.isfinite(figure([record], ["ideal"]).axes[0].get_xlim()[1])
     assert json.loads(json.dumps(record)) == record
+
+
+def test_what_is_asked_of_an_attribution_is_no_setting_of_its_run():
+    asked = [made(), made(command=made()["command"].replace("attribute.seeds=3", "attribute.helps=false attribute.seeds=5"))]
+    assert table.labels(asked) == ["volunteer_home diloco"] * 2

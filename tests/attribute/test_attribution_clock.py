@@ -20,12 +20,6 @@ CUT = ("algorithm=pipeline", "algorithm.stages=4", "algorithm.microbatches=8", "
 STAGES = (*(text for text in CLOCK if not text.startswith("algorithm")), *CUT)
 
 
-@pytest.fixture(autouse=True)
-def no_knobs(monkeypatch):
-    """What would help is simulated and trained besides; it has tests of its own."""
-    monkeypatch.setattr("bench.attribute.attribution.what_helps", lambda *given: ())
-
-
 def corner(record, *real):
     """The corner in which these switches are real, of the first seed."""
     seed = record["seeds"][0]

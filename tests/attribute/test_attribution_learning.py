@@ -17,12 +17,6 @@ CHURN = ("churn=exponential", "churn.up=1 s", "churn.down=0.2 s")
 BAD = ("adversary=sign_flip", "adversary.fraction=0.25")
 
 
-@pytest.fixture(autouse=True)
-def no_knobs(monkeypatch):
-    """What would help is simulated and trained besides; it has tests of its own."""
-    monkeypatch.setattr("bench.attribute.attribution.what_helps", lambda *given: ())
-
-
 @pytest.fixture
 def trained(monkeypatch):
     """The schedules that are really trained, in turn."""
