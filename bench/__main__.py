@@ -1,6 +1,5 @@
 """python -m bench: one job or, with -m or +sweep=NAME, many. Composes conf, runs, records a row, prints six lines."""
 
-import re
 import shlex
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ from bench.job import Job
 from bench.launch import launch, told
 from bench.progress import Progress
 from bench.record import PATHS_AND_PLACES, Row, as_json
+from bench.record.command import repeating
 from bench.report import six_lines
 from bench.trace import trace_path
 
@@ -87,11 +87,8 @@ def _short(names: dict[str, str], overrides: list[str]) -> str:
 
 def _command(overrides: list[str], named_sweep: str | None) -> str:
     """The command that repeats this job anywhere; with the settings that a sweep's own file has."""
-    # Hydra hands overrides on with their blanks escaped; it reads them as well without.
-    texts = [text.replace("\\ ", " ") for text in overrides]
-    kept = [text for text in texts if re.split(r"[.@=]", text.lstrip("+~"))[0] not in PATHS_AND_PLACES]
     sweeps = [f"+sweep={named_sweep}", "hydra.mode=RUN"] if named_sweep else []
-    return shlex.join(["python", "-m", "bench", *sweeps, *kept])
+    return shlex.join(["python", "-m", "bench", *sweeps, *repeating(overrides, PATHS_AND_PLACES)])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """python -m bench.emulate: a run on real ranks behind shaped links, its prediction beside what was measured."""
 
-import re
 import shlex
 import sys
 
@@ -20,6 +19,7 @@ from bench.explain import CONF
 from bench.launch import launch, told
 from bench.progress import Progress
 from bench.record import PATHS_AND_PLACES, as_json
+from bench.record.command import repeating
 
 HELP = """\
 Farbench's Emulator: the program of an algorithm on 2 to 16 real torch.distributed ranks, one process each, on links that
@@ -103,10 +103,8 @@ def _close() -> None:
 
 def _command() -> str:
     """The command that repeats this job."""
-    texts = [text.replace("\\ ", " ") for text in HydraConfig.get().overrides.task]
-    elsewhere = set(PATHS_AND_PLACES) - {"emulate"}
-    kept = [text for text in texts if text != "+emulate=default" and re.split(r"[.@=]", text.lstrip("+~"))[0] not in elsewhere]
-    return shlex.join(["python", "-m", "bench.emulate", *kept])
+    kept = repeating(HydraConfig.get().overrides.task, set(PATHS_AND_PLACES) - {"emulate"})
+    return shlex.join(["python", "-m", "bench.emulate", *(text for text in kept if text != "+emulate=default")])
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def row(*, losses=(6.0, 5.0, 4.0), seconds=(0.0, 60.0, 120.0), settings="", upli
         | presets
         | numbers
         | {"status": "done", "workload": "w" * 64, "ledger": ledger(compute=0.6, bandwidth=0.4), "curve": curve}
-        | {"command": f"python -m bench {said}".strip(), "conf": {"network": {"uplink": uplink}}}
+        | {"command": f"python -m bench {said}".strip(), "conf": {"network": {"uplink": uplink}, "set": settings}}
         | kept
     )
 

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from bench.compare.folder import Folder, cell_name
+from bench.compare.folder import Folder
 from bench.record import Store, blank_row
+from bench.record.command import but_for_seed
 from bench.record.row import CLOCKED
 
 
@@ -35,7 +36,7 @@ def folder(rows) -> Folder:
     """The rows as they would be read."""
     cells: dict[str, dict] = {}
     for each in rows:
-        cells.setdefault(cell_name(each), {})[each["seed"]] = each
+        cells.setdefault(but_for_seed(each), {})[each["seed"]] = each
     return Folder(Path("made_up"), {each["key"]: each for each in rows}, cells, (), {})
 
 

@@ -17,7 +17,7 @@ def seeded(scenario, algorithm, seed=0, *, seconds=10.0, loss=4.0, sets="", **ch
         | {"scenario": scenario, "algorithm": algorithm, "seed": seed, "codec": "none", "aggregator": "mean"}
         | {"adversary": "none", "model": "nano", "timed_as": "gpt_350m", "workload": "w" * 64, "workers": 8}
         | {"tokens": 1000.0, "steps": 40, "virtual_seconds": seconds, "system_efficiency": 0.5, "peak_flops": 1e15}
-        | {"sent_bytes": 1e9, "final_loss": loss, "conf": {}}
+        | {"sent_bytes": 1e9, "final_loss": loss, "conf": {"set": sets}}
         | {"curve": {"steps": [0, 40], "virtual_seconds": [0.0, seconds], "loss": [6.0, loss]}}
         | changes
     )

@@ -1,6 +1,5 @@
 """python -m bench.attribute: where the loss of a run comes from, factor by factor."""
 
-import re
 import shlex
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from bench.composed import plain, preset_names
 from bench.explain import CONF
 from bench.launch import launch, told
 from bench.record import PATHS_AND_PLACES, as_json
+from bench.record.command import repeating
 
 HELP = """\
 Where the loss of a run comes from: its slowdown against ideal, as a product of factors; and what would help it, ranked.
@@ -114,12 +114,8 @@ def _conclude() -> None:
 
 def _command() -> str:
     """The command that repeats this job."""
-    texts = [text.replace("\\ ", " ") for text in HydraConfig.get().overrides.task]
-    elsewhere = set(PATHS_AND_PLACES) - {"attribute"}
-    kept = [
-        text for text in texts if text != "+attribute=default" and re.split(r"[.@=]", text.lstrip("+~"))[0] not in elsewhere
-    ]
-    return shlex.join(["python", "-m", "bench.attribute", *kept])
+    kept = repeating(HydraConfig.get().overrides.task, set(PATHS_AND_PLACES) - {"attribute"})
+    return shlex.join(["python", "-m", "bench.attribute", *(text for text in kept if text != "+attribute=default")])
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from bench.attribute.colours import COLOURS, HATCHES
+from bench.attribute.colours import COLOURS, EDGES, HATCHES
 from bench.attribute.record import Record, spread
 from bench.attribute.switches import SWITCHES
 from bench.attribute.waterfall import ticks_as_factors
@@ -37,7 +37,7 @@ def figure(records: Sequence[Record], labels: Sequence[str]) -> Figure:
                 height=0.5 if factor > 1 else 0.18,
                 color=COLOURS[name],
                 hatch=HATCHES[name],
-                edgecolor="white" if HATCHES[name] else COLOURS[name],
+                edgecolor=EDGES[name],
                 linewidth=0,
             )
             if factor > 1:
@@ -56,7 +56,9 @@ def figure(records: Sequence[Record], labels: Sequence[str]) -> Figure:
     panel.grid(axis="x", alpha=0.25)
     panel.set_axisbelow(True)
     patches = [
-        Patch(facecolor=COLOURS[name], hatch=HATCHES[name], edgecolor="white", label=name) for name in SWITCHES if name in shown
+        Patch(facecolor=COLOURS[name], hatch=HATCHES[name], edgecolor=EDGES[name], linewidth=0, label=name)
+        for name in SWITCHES
+        if name in shown
     ]
     mark = panel.plot([], [], marker="D", color="black", linestyle="none", markersize=4, label="slowdown")
     picture.legend(handles=[*patches, *mark], fontsize=8, loc="outside upper center", ncol=4, frameon=False)

@@ -1,21 +1,18 @@
-"""A colour and a hatch for each switch, the same in every figure: told apart by the colour-blind, and in grey."""
+"""A colour and a hatch for each switch, the same in every figure: those of the ledger's bucket that its loss mostly goes to."""
 
-# Okabe & Ito's colours, as those of the ledger where a bucket means the same.
-COLOURS = {
-    "bandwidth": "#0072B2",
-    "latency": "#56B4E9",
-    "heterogeneity": "#E69F00",
-    "dropouts": "#D55E00",
-    "adversaries": "#882255",
-    "overheads": "#CC79A7",
-    "statistics": "#009E73",
+from bench.report.figures.palette import BUCKET_COLOURS, BUCKET_EDGES, BUCKET_HATCHES
+
+_BUCKETS = {
+    "bandwidth": "bandwidth",
+    "latency": "latency",
+    "heterogeneity": "straggler_wait",
+    "dropouts": "discarded",
+    "adversaries": "verification",
+    "overheads": "codec",
+    "statistics": "compute",  # which teaches less
 }
-HATCHES = {
-    "bandwidth": "",
-    "latency": "///",
-    "heterogeneity": "...",
-    "dropouts": "xx",
-    "adversaries": "\\\\\\",
-    "overheads": "++",
-    "statistics": "---",
-}
+
+COLOURS = {name: BUCKET_COLOURS[bucket] for name, bucket in _BUCKETS.items()}
+HATCHES = {name: BUCKET_HATCHES[bucket] for name, bucket in _BUCKETS.items()}
+EDGES = {name: BUCKET_EDGES[bucket] for name, bucket in _BUCKETS.items()}
+"""Of its hatch: light on dark."""

@@ -17,10 +17,11 @@ from bench.errors import RecordError
 from bench.report.figure import write_figure
 from bench.report.formats import Table, write_formats
 from bench.report.frame import settings_of
+from bench.report.keys import short_keys
 
 NAME, HELPS = "attributions", "what_would_help"
 
-_SEEDS = re.compile(r" attribute\.seeds=\S+")  # of a command: these have a column of their own
+_ASKED = re.compile(r" attribute\.(seeds|helps)=\S+")  # of a command: seeds have a column of their own, helps a table
 
 
 def table(records: Sequence[Record]) -> Table:
@@ -101,16 +102,16 @@ def labels(records: Sequence[Record]) -> list[str]:
 
 
 def _settings(records: Sequence[Record]) -> list[str]:
-    return settings_of([_SEEDS.sub("", record["command"]) for record in records])
+    return settings_of([_ASKED.sub("", record["command"]) for record in records])
 
 
 def _rows(records: Sequence[Record]) -> list[list[str]]:
-    rows = []
+    rows, shown = [], short_keys(record["key"] for record in records)
     for record, settings in zip(records, _settings(records), strict=True):
         cells = [factor_text(values) if (values := _values(record, name)) else "-" for name in (*SWITCHES, "slowdown")]
         names = record["names"]["scenario"], record["names"]["algorithm"]
         last = cells[-1] if record["status"] == "done" else record["status"]
-        rows.append([*names, settings, f"{len(record['seeds'])}", *cells[:-1], last, record["key"][:8]])
+        rows.append([*names, settings, f"{len(record['seeds'])}", *cells[:-1], last, shown[record["key"]]])
     return rows
 
 

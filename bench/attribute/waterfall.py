@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from bench.attribute.colours import COLOURS, HATCHES
+from bench.attribute.colours import COLOURS, EDGES, HATCHES
 from bench.attribute.record import Record, ranked, spread
 from bench.attribute.tell import factor_text
 from bench.report.figure import write_figure
@@ -25,13 +25,13 @@ def waterfall(record: Record) -> Figure:
     reached, ends = 1.0, [1.0]
     for place, name in enumerate(names):
         middle, low, high = spread(record["factors"][name])
-        _bar(panel, place, reached, reached * middle, COLOURS[name], HATCHES[name])
+        _bar(panel, place, reached, reached * middle, COLOURS[name], HATCHES[name], EDGES[name])
         _whisker(panel, place, reached * low, reached * high)
         panel.plot([reached * middle] * 2, [place, place + 1], color="0.4", linewidth=0.8, linestyle=":")
         ends += [reached * low, reached * high, reached * middle]
         reached *= middle
     middle, low, high = spread(record["total"])
-    _bar(panel, len(names), 1.0, middle, "0.55", "")
+    _bar(panel, len(names), 1.0, middle, "0.55")
     _whisker(panel, len(names), low, high)
     least, most = min(*ends, low, middle), max(*ends, high, middle)
     _scale(panel, least, most)
@@ -53,7 +53,7 @@ def write_waterfall(record: Record, folder: Path) -> list[Path]:
     return write_figure(waterfall(record), folder / "figures" / name)
 
 
-def _bar(panel: Axes, place: int, begin: float, end: float, colour: str, hatch: str) -> None:
+def _bar(panel: Axes, place: int, begin: float, end: float, colour: str, hatch: str = "", edge: str = "none") -> None:
     """From `begin` to `end`, which lies to the left of it where something helps."""
     panel.barh(
         place,
@@ -62,7 +62,7 @@ def _bar(panel: Axes, place: int, begin: float, end: float, colour: str, hatch: 
         height=0.6,
         color=colour,
         hatch=hatch,
-        edgecolor="white" if hatch else colour,
+        edgecolor=edge,
         linewidth=0,
     )
 

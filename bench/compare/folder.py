@@ -1,16 +1,14 @@
 """A results folder as cells: rows that are equal but for their seed."""
 
-import json
 import re
-import shlex
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import RecordError
-from bench.record import SCHEMA, Row, digest
-from bench.record.row import PRESETS
+from bench.record import SCHEMA, Row
+from bench.record.command import but_for_seed, overrides
 from bench.report.frame import load
 
 
@@ -36,21 +34,14 @@ class Folder:
             raise RecordError(f"no row of '{path}' can be compared: {_counted(schemas, len(broken))}")
         cells: dict[str, dict[int, Row]] = {}
         for row in read:
-            cells.setdefault(cell_name(row), {})[int(row["seed"])] = row
+            cells.setdefault(but_for_seed(row), {})[int(row["seed"])] = row
         return cls(path, {row["key"]: row for row in read}, cells, tuple(broken), dict(sorted(schemas.items())))
-
-
-def cell_name(row: Row) -> str:
-    """What names a row's cell: its settings but the seed, its presets, and its text."""
-    conf = {name: value for name, value in row["conf"].items() if name != "seed"}
-    text = json.dumps(conf, sort_keys=True)
-    return digest(conf=text, names=[row[name] for name in PRESETS], data=row["data_digest"])
 
 
 def label(row: Row) -> str:
     """The words by which a person knows a cell: scenario, algorithm, and what else the command sets but the seed."""
     known = ("scenario=", "algorithm=", "seed=", "hydra.mode=", "+sweep=")
-    others = [text for text in shlex.split(row["command"])[3:] if not text.startswith(known)]  # after: python -m bench
+    others = [text for text in overrides(row["command"]) if not text.startswith(known)]
     return " ".join((row["scenario"], row["algorithm"], *others))
 
 

@@ -18,9 +18,10 @@ from bench.explain import CONF, tell
 from bench.launch import launch, told
 from bench.progress import Progress
 from bench.project.record import PLACES, settings_of
-from bench.project.session import FILE, Session, setting_of, settled_composed
+from bench.project.session import FILE, Session, settled_composed
 from bench.project.tell import lines
 from bench.record import as_json, digest
+from bench.record.command import setting_of
 from bench.solve import Point, Question
 
 HELP = """\

@@ -20,6 +20,7 @@ from bench.project.asked import Asked
 from bench.project.projection import Columns, project, versus
 from bench.project.record import SCHEMA, Record, check_folder, read_record, record_key, record_path, settings_of, write_record
 from bench.quality import Quality
+from bench.record.command import setting_of
 
 FILE = "project"
 """The conf of this command."""
@@ -145,11 +146,6 @@ def _check_versus(versus: Any) -> None:
 def _no_cluster(conf: Mapping[str, Any], error: ConfError) -> ConfError:
     """The error of the cluster's settings, as one of `versus`: ours are right."""
     return ConfError(f"versus must be a cluster that can train the same, got '{conf['versus']}': {error}")
-
-
-def setting_of(text: str) -> str:
-    """The setting of an override."""
-    return text.lstrip("+~").partition("=")[0]
 
 
 def _quoted(value: Any) -> str:

@@ -15,7 +15,7 @@ from bench.report.keys import printed
 from bench.units import RATE, parse, rate_text, three_digits
 
 SHARES = (0.5, 0.8, 0.9, 0.95, 0.99)
-"""Of unhindered devices, for which the speed is told."""
+"""Of unhindered devices, for which the speed is told: the levels of Streaming DiLoCo's tables (arXiv:2501.18512)."""
 
 LINES = ("network.uplink", "network.downlink")
 
@@ -93,7 +93,11 @@ def cells(group: Group, scenario: str) -> tuple[str, dict[str, dict[float, Cell]
 
 def needed(line: Mapping[float, Cell], share: float) -> Needed:
     """The speed at which the medians first reach a share, linear between them over the logarithm of the speed."""
-    points = [(rate, cell.median) for rate, cell in line.items() if cell.values]
+    return first_at([(rate, cell.median) for rate, cell in line.items() if cell.values], share)
+
+
+def first_at(points: Sequence[tuple[float, float]], share: float) -> Needed:
+    """The speed at which `points`, of a speed and a share each, the slowest first, first reach a share."""
     if not points:
         return Needed()
     if points[0][1] >= share:

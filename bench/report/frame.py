@@ -1,15 +1,15 @@
 """Rows side by side: the figures that need more than one row, computed for all of them."""
 
 import math
-import re
-import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from bench.errors import RecordError
 from bench.record import Row
+from bench.record.command import group_of, overrides
 from bench.record.learning import Learning, crossing, statistical_efficiency
 from bench.record.row import CLOCKED
 from bench.record.store import read_row
@@ -73,16 +73,21 @@ def is_cluster(row: Row) -> bool:
     """Whether a row is the cluster as its presets have it, with no setting of its own changed."""
     if any(row[name] != value for name, value in CLUSTER.items()):
         return False
-    changed = {re.split(r"[.@=]", text.lstrip("+~"))[0] for text in shlex.split(row["command"])[3:]}
+    changed = set(map(group_of, overrides(row["command"])))
     return not changed & set(ITS_OWN)
+
+
+def task_of(row: Mapping[str, Any]) -> tuple[str, int, int]:
+    """Rows with equal ones learn the same, from the same initial parameters, with as many workers."""
+    return row["workload"], row["seed"], row["workers"]
 
 
 def settings_of(commands: Sequence[str]) -> list[str]:
     """What each command sets that not all of them do, less scenario and algorithm, which have columns of their own."""
-    overrides = [shlex.split(command)[3:] for command in commands]  # after: python -m bench
-    common = set(overrides[0]).intersection(*overrides[1:])
+    texts = [overrides(command) for command in commands]
+    common = set(texts[0]).intersection(*texts[1:])
     named = ("scenario=", "algorithm=")
-    return [" ".join(text for text in some if text not in common and not text.startswith(named)) for some in overrides]
+    return [" ".join(text for text in some if text not in common and not text.startswith(named)) for some in texts]
 
 
 def seconds_to(row: Row, target: float) -> float:
@@ -92,19 +97,14 @@ def seconds_to(row: Row, target: float) -> float:
 
 def _statistical_efficiency(row: Row, clusters: Sequence[Row]) -> float:
     for cluster in clusters:
-        if _same_task(cluster, row):
+        if task_of(cluster) == task_of(row):
             return statistical_efficiency(Learning.of(row), Learning.of(cluster))
     return math.nan
 
 
-def _same_task(one: Row, other: Row) -> bool:
-    """Whether two rows learn the same, from the same initial parameters, with as many workers."""
-    return all(one[name] == other[name] for name in ("workload", "seed", "workers"))
-
-
 def _versus(row: Row, target: float, clusters: Sequence[Row]) -> float:
     for cluster in clusters:
-        if _same_task(cluster, row):
+        if task_of(cluster) == task_of(row):
             seconds = seconds_to(cluster, target)
             if seconds > 0:  # at 0 the target was reached before the first step: nothing to compare
                 return seconds_to(row, target) / (seconds * cluster["peak_flops"] / row["peak_flops"])

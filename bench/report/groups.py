@@ -1,7 +1,6 @@
 """Rows that belong together: what a glance at scenarios, algorithms and seeds holds all else equal for."""
 
 import math
-import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,14 +8,15 @@ from functools import cached_property
 import pandas as pd
 
 from bench.record import Row
+from bench.record.command import setting_of, without_seed
 from bench.report.cell import Cell
 from bench.report.projected import SCENARIOS
 
 FIRST = ("ddp", "local_sgd", "diloco")
 """The algorithms that others are measured against come first, the others by name."""
 
-QUIET = ("seed", "hydra.mode")
-"""Settings that tell no two rows of a group apart."""
+QUIET = ("hydra.mode",)
+"""Settings that tell no two rows of a group apart, besides the seed."""
 
 WORDS = {
     "diverged": "the loss is not finite",
@@ -27,9 +27,12 @@ WORDS = {
     "not trained": "the clock only",
     "learnt nothing": "it does not end below where it began",
     "never": "it does not come to the target",
-    "no cluster": "no row of the cluster learns the same with as many workers",
+    "no cluster": "no row of the cluster with as many workers learns the same and comes as far",
 }
 """What stands in place of a number, and what it says; no other word does."""
+
+OF_TARGETS = ("target_seconds", "versus_cluster")
+"""Columns that are not known of a row which does not come to the target."""
 
 Number = Callable[[Row], float | str]
 """What a row says: a number, a word, or NaN for nothing."""
@@ -101,8 +104,10 @@ class Group:
 def groups(frame: pd.DataFrame, differ: Sequence[str] = ("scenario", "algorithm")) -> list[Group]:
     """The rows of a frame that differ only in scenario, algorithm, seed and the settings in `differ`, by settings."""
     found: dict[tuple[str, int, str], list[Row]] = {}
-    for row in lines_of(frame):
-        place = settings(row["command"], (*differ, *QUIET)), row["workers"], row["workload"]
+    rows, without = lines_of(frame), (*differ, *QUIET)
+    for row, texts in zip(rows, without_seed(rows), strict=True):
+        settings = " ".join(sorted(text for text in texts if setting_of(text) not in without))
+        place = settings, row["workers"], row["workload"]
         found.setdefault(place, []).append(row)
     return [Group(*place, tuple(sorted(found[place], key=place_of))) for place in sorted(found)]
 
@@ -110,12 +115,6 @@ def groups(frame: pd.DataFrame, differ: Sequence[str] = ("scenario", "algorithm"
 def lines_of(frame: pd.DataFrame) -> list[Row]:
     """The lines of a frame as mappings, of which thousands are read much faster than lines of pandas."""
     return [{str(name): value for name, value in line.items()} for line in frame.to_dict("records")]
-
-
-def settings(command: str, without: Iterable[str]) -> str:
-    """What a command sets, in one order whatever its own is, less some settings."""
-    overrides = shlex.split(command)[3:]  # after: python -m bench
-    return " ".join(sorted(text for text in overrides if text.lstrip("+~").partition("=")[0] not in without))
 
 
 def place_of(row: Row) -> tuple[tuple[int, str], tuple[int, str], str, str]:
@@ -137,7 +136,7 @@ def number_of(value: str) -> Number:
             return "not trained"
         if math.isnan(row["best_loss"]):
             return "learnt nothing"
-        if math.isinf(row[value]) or math.isnan(row["target_seconds"]):
+        if value in OF_TARGETS and math.isnan(row["target_seconds"]):
             return "never"
         return "no cluster"
 

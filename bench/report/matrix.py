@@ -1,6 +1,5 @@
 """A table of two settings: one value for each pair of them, over seeds. A pure function of rows."""
 
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import pandas as pd
 
 from bench.errors import RecordError, did_you_mean
 from bench.record import Row
+from bench.record.command import overrides, setting_of
 from bench.record.row import COLUMNS, MAPPINGS, TEXTS
 from bench.report.cell import Cell
 from bench.report.formats import Table, write_formats
@@ -74,10 +74,9 @@ def label(row: Row, name: str) -> str:
     """What a row has for a column, a group or a setting; `default` for a group that its command does not set."""
     if name in row and name not in MAPPINGS:
         return str(row[name])
-    for text in reversed(shlex.split(row["command"])[3:]):  # after: python -m bench
-        key, _, value = text.lstrip("+~").partition("=")
-        if key == name:
-            return value
+    for text in reversed(overrides(row["command"])):
+        if setting_of(text) == name:
+            return text.partition("=")[2]
     node: Any = row["conf"]
     for part in name.split("."):
         node = node.get(part) if isinstance(node, Mapping) else None

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from bench.errors import RecordError
 from bench.record import Row, as_json
-from bench.report.frame import compared, is_cluster, load
+from bench.report.frame import compared, is_cluster, load, task_of
 from bench.report.keys import keys_in
 from bench.report.overview import write_overview
 from bench.report.table import flat, for_terminal, notes, write_tables
@@ -40,7 +40,8 @@ def publish(rows: Sequence[Path], folder: Path, name: str, *, by_name: bool = Fa
     if by_name:
         readable.sort(key=lambda row: (row["scenario"], row["algorithm"], row["command"]))
     elsewhere: list[Row] = []
-    if not any(map(is_cluster, readable)):
+    clusters = {task_of(row) for row in readable if is_cluster(row)}
+    if any(row["curve"]["loss"] and task_of(row) not in clusters for row in readable):
         elsewhere, _ = load(path for path in sorted((folder / "runs").glob("*.json")) if path not in rows)
     frame = compared(readable, elsewhere, target)
     written = [

@@ -2,9 +2,9 @@
 
 import math
 import re
-import shlex
 
 from bench.record import Row
+from bench.record.command import overrides
 from bench.record.leaves import leaves
 from bench.record.row import MAPPINGS, PRESETS, TEXTS
 
@@ -31,7 +31,7 @@ def evaluations(row: Row) -> list[tuple[int, float, float]]:
 def parameters(row: Row) -> dict[str, str]:
     """The presets, and what else the command sets, by names that any program takes."""
     found = {preset: str(row[preset]) for preset in PRESETS} | {"seed": str(row["seed"]), "workers": str(row["workers"])}
-    for text in shlex.split(row["command"])[3:]:  # after: python -m bench
+    for text in overrides(row["command"]):
         setting, _, value = text.lstrip("+~").partition("=")
         found.setdefault(re.sub(r"[^\w. -]", ".", setting), value)
     return found

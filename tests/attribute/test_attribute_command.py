@@ -139,6 +139,7 @@ def test_it_finds_the_row_of_the_same_settings_and_its_command_repeats_it(here, 
 
 def test_a_sweep_ends_with_one_table_and_goes_on_without_what_fails(here, tmp_path):
     sweep = [text for text in CLOCK if not text.startswith(("algorithm", "scenario", "attribute"))]
+    sweep += ["attribute.helps=false"]
     several = ("-m", *sweep, "attribute.seeds=1", "scenario=h100_cluster,volunteer_home", "algorithm=ddp,pipeline", "json=true")
     code, out, err = here(*several)
     assert code == 0, err
@@ -164,8 +165,8 @@ def test_ctrl_c_ends_it_and_keeps_what_was_trained(tmp_path):
         "scenario=h100_cluster",
         "jitter=none",
         "failures=none",
-        "steps=300",
-        "evaluation.every=300",
+        "steps=120",
+        "evaluation.every=120",
         "attribute.seeds=1",
     )
     process = start(tmp_path, *(text for text in SMALL if not text.startswith(("scenario", "steps", "eval"))), *alike)

@@ -189,3 +189,8 @@ def test_a_world_without_any_loss_can_be_drawn():
     assert bars(waterfall(record).axes[0]) == [(1.0, 1.0)]
     assert math.isfinite(figure([record], ["ideal"]).axes[0].get_xlim()[1])
     assert json.loads(json.dumps(record)) == record
+
+
+def test_what_is_asked_of_an_attribution_is_no_setting_of_its_run():
+    asked = [made(), made(command=made()["command"].replace("attribute.seeds=3", "attribute.helps=false attribute.seeds=5"))]
+    assert table.labels(asked) == ["volunteer_home diloco"] * 2

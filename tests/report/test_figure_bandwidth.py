@@ -7,8 +7,9 @@ import pytest
 from charted import frame, row, titles
 from matplotlib.collections import PolyCollection
 
+from bench.report.bandwidth import first_at
 from bench.report.figure import write_figure, write_figures
-from bench.report.figures.bandwidth import LEVELS, bandwidth_figure, crossing, slowest_uplink
+from bench.report.figures.bandwidth import LEVELS, bandwidth_figure, slowest
 from bench.report.figures.palette import look
 
 RATES = {"1 Mbit/s": 0.2, "10 Mbit/s": 0.8, "100 Mbit/s": 1.0}
@@ -38,13 +39,13 @@ def lines(panel):
     ],
 )
 def test_the_slowest_uplink_is_read_from_every_form_of_it(uplink, megabits):
-    found = slowest_uplink({"network": {"uplink": uplink}})
+    found = slowest({"network": {"uplink": uplink}})
     assert found * 8 / 1e6 == pytest.approx(megabits, nan_ok=True)
 
 
 @pytest.mark.parametrize("conf", [{}, {"network": None}, {"network": "home"}, {"network": {"rates": []}}])
 def test_settings_without_an_uplink_have_none(conf):
-    assert math.isnan(slowest_uplink(conf))
+    assert math.isnan(slowest(conf))
 
 
 def test_an_algorithm_is_a_line_over_its_bandwidths_with_the_levels_and_the_ideal():
@@ -84,6 +85,19 @@ def test_seeds_are_a_median_and_a_band():
     assert edges == {(1, 10), (1, 15), (10, 40), (10, 45), (100, 50), (100, 55)}
 
 
+def test_downlinks_of_several_speeds_are_no_seeds():
+    rows = [
+        row(uplink=up, settings=f"'network.uplink={up}' 'network.downlink={down}'", system_efficiency=share, losses=())
+        | {"conf": {"network": {"uplink": up, "downlink": down}}}
+        for up, share in RATES.items()
+        for down, share in ((up, share), ("1 Gbit/s", 0.99))
+    ]
+    [panel] = bandwidth_figure(frame(*rows)).axes
+    [line] = [found for label, found in lines(panel).items() if label.startswith("diloco")]
+    assert list(line.get_ydata()) == pytest.approx([20, 80, 100])
+    assert not [found for found in panel.collections if isinstance(found, PolyCollection)]
+
+
 def test_the_downlink_may_differ_with_the_uplink_and_no_other_setting():
     both = sweep()
     for number, one in enumerate(both):
@@ -117,10 +131,10 @@ def test_a_panel_a_scenario():
 
 
 def test_a_level_is_crossed_once_from_below_or_not_at_all():
-    assert crossing([1, 100], [80, 100]) == pytest.approx(10)
-    assert math.isnan(crossing([1, 100], [10, 89.9]))
-    assert math.isnan(crossing([1, 100], [95, 99]))  # somewhere below the slowest
-    assert crossing([1, 100, 1e4], [80, 90, 95]) == pytest.approx(100)
+    assert first_at([(1, 80), (100, 100)], 90).rate == pytest.approx(10)
+    assert math.isnan(first_at([(1, 10), (100, 89.9)], 90).rate)
+    assert math.isnan(first_at([(1, 95), (100, 99)], 90).rate)  # somewhere below the slowest
+    assert first_at([(1, 80), (100, 90), (1e4, 95)], 90).rate == pytest.approx(100)
 
 
 def test_lines_and_points_tell_what_they_are_and_files_are_the_same_each_time(tmp_path):

@@ -5,11 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from seeded_rows import seeded
 
 from bench.errors import RecordError
+from bench.record import Store
 from bench.record.sweeps import Swept
 from bench.report import __main__ as command
 from bench.report import folder as results
+from bench.report.publish import publish
 
 STUDY = Path(__file__).resolve().parents[2] / "results" / "study"
 
@@ -85,3 +88,12 @@ def test_the_command_makes_several_folders_and_prints_rows_once(tmp_path, monkey
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     assert sum(line.startswith("h100_cluster ") for line in lines) == 2
     assert (tmp_path / "a" / "tables" / "all.md").exists() and (tmp_path / "b" / "tables" / "all.md").exists()
+
+
+def test_a_cluster_of_other_rows_does_not_hide_the_one_that_stands_elsewhere(tmp_path):
+    clusters = [seeded("h100_cluster", "ddp", workers=workers, sets=f"workers={workers}") for workers in (8, 16)]
+    ours = seeded("b", "diloco", workers=16, sets="workers=16", seconds=20.0)
+    for row in (*clusters, ours):
+        Store(tmp_path).write(row)
+    files = [tmp_path / "runs" / f"{row['key']}.json" for row in (clusters[0], ours)]
+    assert publish(files, tmp_path, "x").frame["versus_cluster"].tolist() == [1.0, 2.0]

@@ -10,18 +10,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
+from bench.report.bandwidth import LINES, SHARES, first_at
 from bench.report.figures.palette import look
 from bench.report.figures.seeds import Variant, variants
 from bench.report.figures.write import plain, tip
 from bench.units import RATE, fitting_unit, parse, rate_text
 
-LEVELS = (50, 80, 90, 95, 99)
-"""Percent of utilisation, the levels of Streaming DiLoCo's tables (arXiv:2501.18512)."""
-MARKED = 90.0
+LEVELS = tuple(round(100 * share) for share in SHARES)
+"""Percent of utilisation."""
+MARKED = 90
 """Percent, at which each line's bandwidth is marked."""
 FEWEST = 3
 """Bandwidths that make a line."""
-_LINKS = ("network.uplink", "network.downlink")
 _ABREAST = 3
 _MOST_PANELS = 15
 
@@ -32,7 +32,7 @@ def bandwidth_figure(frame: pd.DataFrame) -> Figure | None:
     A line is an algorithm with all settings alike but the links' speeds: the median of its seeds, lowest to highest as a band.
     """
     clocked = frame[(frame["status"] == "done") & frame["system_efficiency"].astype(float).map(math.isfinite)]
-    shown = [(variant, found) for variant in variants(clocked, less=_LINKS) if len(found := by_uplink(variant)) >= FEWEST]
+    shown = [(variant, found) for variant in variants(clocked, less=LINES) if len(found := by_uplink(variant)) >= FEWEST]
     if not shown:
         return None
     panels_of = list(dict.fromkeys((variant.workload, variant.scenario) for variant, _ in shown))[:_MOST_PANELS]
@@ -67,10 +67,10 @@ def bandwidth_figure(frame: pd.DataFrame) -> Figure | None:
     return figure
 
 
-def slowest_uplink(conf: Mapping[str, Any]) -> float:
-    """Bytes/s of the slowest worker's uplink in a row's settings: one, a list, or a mixture; NaN where they name none."""
+def slowest(conf: Mapping[str, Any], line: str = "uplink") -> float:
+    """Bytes/s of the slowest worker's line in a row's settings: one, a list, or a mixture; NaN where they name none."""
     network = conf.get("network")
-    given = network.get("uplink") if isinstance(network, Mapping) else None
+    given = network.get(line) if isinstance(network, Mapping) else None
     if given is None:
         return math.nan
     try:
@@ -83,24 +83,18 @@ def slowest_uplink(conf: Mapping[str, Any]) -> float:
 
 
 def by_uplink(variant: Variant) -> dict[float, list[pd.Series]]:
-    """A variant's rows by the slowest worker's uplink, bytes/s, ascending; without those where it is none or unlimited."""
+    """A variant's rows by the slowest worker's uplink, bytes/s, ascending; without those where it is none or unlimited.
+
+    Where an uplink has downlinks of several speeds, which are no seeds, those rows count whose two are equal.
+    """
+    rows = [(row, slowest(row["conf"]), slowest(row["conf"], "downlink")) for row in variant.rows]
+    rows = [(row, up, down) for row, up, down in rows if 0 < up < math.inf]
+    if len({(up, str(down)) for _, up, down in rows}) > len({up for _, up, _ in rows}):  # as text: NaN equals NaN
+        rows = [(row, up, down) for row, up, down in rows if up == down]
     found: dict[float, list[pd.Series]] = {}
-    for row in variant.rows:
-        rate = slowest_uplink(row["conf"])
-        if 0 < rate < math.inf:
-            found.setdefault(rate, []).append(row)
+    for row, up, _ in rows:
+        found.setdefault(up, []).append(row)
     return dict(sorted(found.items()))
-
-
-def crossing(rates: Sequence[float], percents: Sequence[float], level: float = MARKED) -> float:
-    """The rate at which `percents` first rise to `level`, between rates along their logarithm; NaN if they never do."""
-    for (before, lower), (after, higher) in zip(
-        zip(rates, percents, strict=True), zip(rates[1:], percents[1:], strict=True), strict=False
-    ):
-        if lower < level <= higher:
-            share = (level - lower) / (higher - lower)
-            return math.exp((1 - share) * math.log(before) + share * math.log(after))
-    return math.nan
 
 
 def _levels(panel: Axes) -> None:
@@ -122,7 +116,7 @@ def _line(panel: Axes, variant: Variant, found: Mapping[float, Sequence[pd.Serie
     middle = [float(np.median(seeds)) for seeds in percents]
     rates = [rate / scale for rate in found]
     words = " ".join(filter(None, (variant.algorithm, variant.settings)))
-    enough = crossing(list(found), middle)
+    enough = first_at(list(zip(found, middle, strict=True)), MARKED).rate
     if math.isfinite(enough):
         words += f", {MARKED:g} % at {rate_text(enough)}"
     [line] = panel.plot(

@@ -1,6 +1,5 @@
 """Rows that differ in nothing but their seed, put together: the middle of them, and how far apart they are."""
 
-import shlex
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -8,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from bench.record.command import setting_of, without_seed
 
 Floats = NDArray[np.float64]
 
@@ -34,11 +35,9 @@ class Variant:
 
 def variants(frame: pd.DataFrame, less: Collection[str] = ()) -> list[Variant]:
     """The rows of `frame` by workload, scenario, algorithm and settings, in their order; settings in `less` part none."""
-    silent = {"scenario", "algorithm", "seed", *less}
-    said = [
-        [text for text in shlex.split(command)[3:] if text.lstrip("+~").partition("=")[0] not in silent]
-        for command in frame["command"]
-    ]
+    silent = {"scenario", "algorithm", *less}
+    texts_of = without_seed(frame.to_dict("records"))
+    said = [[text for text in texts if setting_of(text) not in silent] for texts in texts_of]
     counts = Counter(text for texts in said for text in dict.fromkeys(texts))
     common = {text for text, count in counts.items() if count == len(said)}
     found: dict[tuple[str, str, str, str], list[pd.Series]] = {}

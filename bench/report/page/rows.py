@@ -2,15 +2,15 @@
 
 import math
 import re
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.record import COLUMNS, Row
+from bench.record.command import overrides
 from bench.record.sweeps import sweeps_of
-from bench.report.frame import compared, is_cluster, load
+from bench.report.frame import compared, is_cluster, load, task_of
 from bench.units import count_text, seconds_text, size_text, three_digits
 
 Line = Mapping[str, Any]
@@ -55,10 +55,8 @@ def read(folder: Path) -> tuple[list[Line], list[str]]:
         found, lines = load([path])
         for row in found:
             try:
-                overrides = _overrides(row)
-                beside.append(
-                    {"file": path.name, "overrides": overrides, "sweeps": found_by.get(row["key"], _named(overrides))}
-                )
+                words = _overrides(row)
+                beside.append({"file": path.name, "overrides": words, "sweeps": found_by.get(row["key"], _named(words))})
                 rows.append(row)
             except ValueError as error:
                 lines.append(f"{path} has {error}")
@@ -70,28 +68,23 @@ def read(folder: Path) -> tuple[list[Line], list[str]]:
     clusters: dict[tuple[str, int, int], int] = {}
     for place, row in enumerate(rows):
         if is_cluster(row):
-            clusters.setdefault(_task(row), place)
+            clusters.setdefault(task_of(row), place)
     compared_rows = compared(rows).to_dict("records")
     return [
-        {**line, **beside[n], "cluster": clusters.get(_task(line))} for line, n in zip(compared_rows, order, strict=True)
+        {**line, **beside[n], "cluster": clusters.get(task_of(line))} for line, n in zip(compared_rows, order, strict=True)
     ], broken
-
-
-def _task(row: Line) -> tuple[str, int, int]:
-    """Rows with equal ones learn the same, from the same initial parameters, with as many workers."""
-    return row["workload"], row["seed"], row["workers"]
 
 
 def _overrides(row: Row) -> list[str]:
     """What a row's command sets. Raises ValueError for a row that cannot be compared or drawn, whatever its columns' kinds."""
     try:
-        overrides = shlex.split(row["command"])[3:]  # after: python -m bench
+        words = overrides(row["command"])
     except ValueError as error:
         raise ValueError(f"a command that is none: {error}") from error
     numbers = [*row["ledger"].values(), *(value for values in row["curve"].values() for value in values)]
     if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers):
         raise ValueError("a ledger or a curve with what is no number")
-    return overrides
+    return words
 
 
 def as_columns(lines: Sequence[Line]) -> list[dict[str, Any]]:
