@@ -22,6 +22,7 @@ others' noise: where its own is larger, it may be a false regression.
 """
 
 import argparse
+import os
 import re
 import sys
 from pathlib import Path
@@ -34,6 +35,9 @@ from bench.compare.verdict import compare
 from bench.errors import ConfError, FarbenchError, RecordError
 from bench.record import as_json
 from bench.record.store import write_whole
+
+WIDE = 200
+"""Letters a line where nobody watches, as in the log of a CI job: there is no width to keep to."""
 
 
 def main() -> int:
@@ -73,7 +77,7 @@ def _told(arguments: argparse.Namespace) -> int:
     beside = tell.notes(base, new, found, apart, tolerance, arguments.verbose)
     print(line)
     if findings:
-        console = Console()
+        console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE)
         console.print(tell.table(findings, console.width))
     for note in beside:
         print(f"- {note}")
