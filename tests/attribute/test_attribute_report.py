@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
@@ -189,3 +190,16 @@ def test_a_world_without_any_loss_can_be_drawn():
     assert bars(waterfall(record).axes[0]) == [(1.0, 1.0)]
     assert math.isfinite(figure([record], ["ideal"]).axes[0].get_xlim()[1])
     assert json.loads(json.dumps(record)) == record
+
+
+@pytest.mark.parametrize("most", [1.3, 3.0, 7.0, 12.6, 19.0, 40.0])
+def test_figures_of_the_axis_do_not_touch(most):
+    shown = waterfall(made(factors=dict.fromkeys(SWITCHES, [1.0] * 3) | {"bandwidth": [most] * 3}, total=[most] * 3))
+    shown.draw_without_rendering()
+    [panel] = shown.axes
+    labels = [label for label in (*panel.get_xticklabels(), *panel.get_xticklabels(minor=True)) if label.get_text()]
+    low, high = panel.get_xlim()
+    boxes = sorted(
+        (label.get_window_extent() for label in labels if low <= label.get_position()[0] <= high), key=lambda box: box.x0
+    )
+    assert boxes and all(first.x1 < second.x0 for first, second in pairwise(boxes))
