@@ -8,7 +8,8 @@ folder's seeds are all in the other too, by the differences between equal seeds,
 or more). Second, by the spread of seeds within each folder. Variances are shrunk to what cells have in common; a cell with one
 seed has the pooled spread of the others as its noise. One more test a figure is of all cells together, for a small change of
 many. Where no cell has two seeds only the tolerance judges, and that is said. A row that was done and no longer is, is a
-regression. Equal settings and equal code give bit-equal rows on one machine: these are counted.
+regression; rows that only one folder has, and broken ones, are named and change no exit code. Equal settings and
+equal code give bit-equal rows on one machine: these are counted.
 
 Error rates, by simulation (as in tests/compare/test_compare_trials.py; normal noise of the logarithms): noise alone made a
 false regression in 0 % to 0.15 % of 2000 to 3000 comparisons of 1 to 12 cells; in 0.5 % of those of four cells with three seeds
