@@ -113,6 +113,7 @@ def test_lines_rank_factors_and_say_what_has_no_part(tmp_path):
         f"record          {tmp_path / 'r.json'}",
         f"figure          {tmp_path / 'f.svg'}",
     ]
+    assert lines(made(workers=1), tmp_path)[0] == "attributed      volunteer_home, diloco, 1 worker, seeds 0 to 2"
     assert "skipped         no" in lines(made(**SKIPPED), tmp_path)
     assert as_figures(made(), tmp_path)["slowdown"] == {"median": 5.0, "lowest": 4.0, "highest": 6.0}
     assert "slowdown" not in as_figures(made(**SKIPPED), tmp_path)
