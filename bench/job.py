@@ -39,6 +39,10 @@ class Job:
             row, run = _found(store, key, progress), None
             if row:
                 progress.say(f"row {key[:8]} found")
+                if sinks:
+                    progress.say(
+                        f"not sent to {', '.join(self.conf['sinks'])}, as a sink gets new rows: python -m bench.export sends it"
+                    )
             else:
                 start = time.perf_counter()
                 run = self._run(self.conf, store, progress)

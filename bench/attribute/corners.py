@@ -136,4 +136,5 @@ def choices(switches: Iterable[str]) -> list[Coalition]:
 
 def named(real: Coalition) -> str:
     """A corner in words."""
-    return f"with {', '.join(name for name in TIMED if name in real) or 'nothing'} real, all else ideal"
+    names = [name for name in TIMED if name in real]
+    return f"with {', '.join(names)} real, all else ideal" if names else "with all ideal"

@@ -17,7 +17,7 @@ def lines(record: Record, path: Path, figures: Sequence[Path] = ()) -> list[str]
     """What was attributed, the factors, what would help, and where record and figures are."""
     names, seeds = record["names"], record["seeds"]
     over = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]} to {seeds[-1]}"
-    told = [f"{'attributed':{WIDTH}} {names['scenario']}, {names['algorithm']}, {record['workers']} workers, {over}"]
+    told = [f"{'attributed':{WIDTH}} {names['scenario']}, {names['algorithm']}, {_workers(record)}, {over}"]
     if record["status"] != "done":
         return [*told, f"{record['status']:{WIDTH}} {record['reason']}", f"{'record':{WIDTH}} {path}"]
     whole = "of the clock alone" if record["clock_alone"] else "of clock and learning"
@@ -56,6 +56,10 @@ def as_figures(record: Record, path: Path) -> dict[str, Any]:
 
 def _spread(values: Sequence[float]) -> dict[str, float]:
     return dict(zip(("median", "lowest", "highest"), spread(values), strict=True))
+
+
+def _workers(record: Record) -> str:
+    return f"{record['workers']} worker{'s' if record['workers'] != 1 else ''}"
 
 
 def _idle(name: str, record: Record) -> str:

@@ -1,11 +1,12 @@
 """One attribution as a picture: from ideal, 1x, down to the slowdown, a bar a factor, on a logarithmic axis."""
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter
 
 from bench.attribute.colours import COLOURS, EDGES, HATCHES
 from bench.attribute.record import Record, ranked, spread
@@ -88,7 +89,12 @@ def ticks_as_factors(panel: Axes, span: float) -> None:
         lambda value, _: f"{three_digits(value).rstrip('0').rstrip('.') if value < 100 else f'{value:,.0f}'}x"
     )
     panel.xaxis.set_major_formatter(plain)
-    panel.xaxis.set_minor_formatter(plain if span < 20 else NullFormatter())
+    digits = range(1, 10) if span < 5 else (2, 3, 5) if span < 20 else ()  # those of all would touch
+
+    def between(value: float, place: int | None) -> str:
+        return plain(value, place) if round(value / 10 ** math.floor(math.log10(value) + 1e-9)) in digits else ""
+
+    panel.xaxis.set_minor_formatter(FuncFormatter(between))
 
 
 def _title(record: Record) -> str:

@@ -8,7 +8,8 @@ folder's seeds are all in the other too, by the differences between equal seeds,
 or more). Second, by the spread of seeds within each folder. Variances are shrunk to what cells have in common; a cell with one
 seed has the pooled spread of the others as its noise. One more test a figure is of all cells together, for a small change of
 many. Where no cell has two seeds only the tolerance judges, and that is said. A row that was done and no longer is, is a
-regression. Equal settings and equal code give bit-equal rows on one machine: these are counted.
+regression; rows that only one folder has, and broken ones, are named and change no exit code. Equal settings and
+equal code give bit-equal rows on one machine: these are counted.
 
 Error rates, by simulation (as in tests/compare/test_compare_trials.py; normal noise of the logarithms): noise alone made a
 false regression in 0 % to 0.15 % of 2000 to 3000 comparisons of 1 to 12 cells; in 0.5 % of those of four cells with three seeds
@@ -22,6 +23,7 @@ others' noise: where its own is larger, it may be a false regression.
 """
 
 import argparse
+import os
 import re
 import sys
 from pathlib import Path
@@ -34,6 +36,9 @@ from bench.compare.verdict import compare
 from bench.errors import ConfError, FarbenchError, RecordError
 from bench.record import as_json
 from bench.record.store import write_whole
+
+WIDE = 200
+"""Letters a line where nobody watches, as in the log of a CI job: there is no width to keep to."""
 
 
 def main() -> int:
@@ -73,7 +78,7 @@ def _told(arguments: argparse.Namespace) -> int:
     beside = tell.notes(base, new, found, apart, tolerance, arguments.verbose)
     print(line)
     if findings:
-        console = Console()
+        console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE)
         console.print(tell.table(findings, console.width))
     for note in beside:
         print(f"- {note}")

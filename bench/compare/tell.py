@@ -34,7 +34,7 @@ COLUMNS = ("verdict", "metric", "cell", "BASE", "NEW", "change", "by chance", "s
 def summary(comparison: Comparison, differences: Differences, cells: int) -> str:
     """One line: how many cells and figures, and how many of each verdict."""
     counts = Counter(finding.verdict for finding in comparison.findings)
-    spoken = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict] or verdict == "regression")
+    spoken = ", ".join(_counted(counts[verdict], verdict) for verdict in VERDICTS if counts[verdict] or verdict == "regression")
     same = f"{differences.identical} of {differences.shared} rows with equal keys are identical"
     return f"{cells} cells in both folders, {sum(counts.values())} figures: {spoken}; {same}"
 
@@ -159,6 +159,10 @@ def _row_label(row: Row) -> str:
 
 def _rows(count: int) -> str:
     return f"{count} row" + ("s" if count != 1 else "")
+
+
+def _counted(count: int, verdict: str) -> str:
+    return f"{count} {verdict}" + ("s" if count != 1 and verdict in ("regression", "improvement") else "")
 
 
 def _few(words: Sequence[str], all_of: bool) -> str:

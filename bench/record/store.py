@@ -109,6 +109,8 @@ def read_row(path: Path) -> Row:
         raise RecordError(f"{path} is a row of schema {found!r}; this version reads schema {SCHEMA}")
     if row.keys() != COLUMNS.keys() or row["status"] not in STATUSES:
         raise RecordError(f"{path} is not a whole row: its columns or its status are not those of schema {SCHEMA}")
+    if row["key"] != path.stem:
+        raise RecordError(f"{path} is not named after its row, whose key is {row['key']!r}")
     for name, value in row.items():
         if not isinstance(value, _kind(name)) or isinstance(value, bool):
             raise RecordError(f"{path} is not a row of ours: its {name} is {value!r}")

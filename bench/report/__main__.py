@@ -4,8 +4,10 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from os.path import commonpath
 from pathlib import Path
+from typing import Any
 
 from bench.errors import ConfError, FarbenchError
 from bench.explain import tell as tell_error
@@ -13,7 +15,7 @@ from bench.record import as_json
 from bench.report import folder as results
 from bench.report.formats import unfolded
 from bench.report.page import write_page
-from bench.report.publish import publish, tell
+from bench.report.publish import as_figures, publish, tell
 
 MOST_ROWS = 200
 """That are printed, and have a table of their own, unless it is given a name."""
@@ -47,7 +49,9 @@ def main() -> int:
 def _report(folders: Sequence[Path], name: str | None, target: float | None, json: bool) -> None:
     if name is not None and not re.fullmatch(r"\w[\w.-]*", name):
         raise ConfError(f"--name must be made of letters, digits, '_', '-' and '.', got '{name}'")
-    written = list[Path]()
+    for folder in folders:
+        results.check(folder)
+    written, told, figures = list[Path](), list[Path](), list[dict[str, Any]]()
     for folder in folders:
         paths, broken = results.write(folder)
         for line in broken:
@@ -59,12 +63,14 @@ def _report(folders: Sequence[Path], name: str | None, target: float | None, jso
                 print(unfolded(path.read_text()))
         if rows and (name or len(rows) <= MOST_ROWS):
             published = publish(rows, folder, name or "all", by_name=True, target=target)
-            tell(published, json=json)
+            tell(replace(published, broken=[line for line in published.broken if line not in broken]))
+            figures += as_figures(published)
+            told += published.written
     written += write_page(Path(commonpath([folder.absolute() for folder in folders])) / "index.html", folders)
     for path in written:
         print(f"written: {path}")
     if json:
-        print(as_json({"written": [str(path) for path in written]}))
+        print(as_json({"rows": figures, "written": list(dict.fromkeys(map(str, [*told, *written])))}))
 
 
 if __name__ == "__main__":

@@ -20,9 +20,8 @@ def write(folder: Path) -> Written:
 
     Raises RecordError where there is nothing to make them of.
     """
-    written, broken, there = list[Path](), list[str](), [name for name in PARTS if any((folder / name).glob("*.json"))]
-    if not there and not (folder / "tables").is_dir():  # what published measurements give is there already
-        raise RecordError(f"--results must be folders with rows in runs/, or records in {_others()}, got '{folder}'")
+    check(folder)
+    written, broken, there = list[Path](), list[str](), _parts_of(folder)
     for name in there:
         try:
             paths, lines = PARTS[name](folder)
@@ -33,6 +32,12 @@ def write(folder: Path) -> Written:
         written += paths
         broken += lines
     return written, list(dict.fromkeys(broken))
+
+
+def check(folder: Path) -> None:
+    """Raises RecordError where a folder has nothing to show."""
+    if not _parts_of(folder) and not (folder / "tables").is_dir():  # what published measurements give is there already
+        raise RecordError(f"--results must be folders with rows in runs/, or records in {_others()}, got '{folder}'")
 
 
 def of_rows(folder: Path) -> Written:
@@ -73,5 +78,10 @@ PARTS: dict[str, Callable[[Path], Written]] = {
 """By the folder in which the records lie: what is made of them."""
 
 
+def _parts_of(folder: Path) -> list[str]:
+    return [name for name in PARTS if any((folder / name).glob("*.json"))]
+
+
 def _others() -> str:
-    return " or ".join(f"{name}/" for name in PARTS if name != "runs")
+    *first, last = (f"{name}/" for name in PARTS if name != "runs")
+    return f"{', '.join(first)} or {last}"

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from rich.console import Console
@@ -68,4 +69,9 @@ def tell(published: Published, *, json: bool = False) -> None:
         console.print(f"written: {path}", soft_wrap=True)
     if json:
         written = [str(path) for path in published.written]
-        print(as_json({"rows": flat(published.frame).to_dict("records"), "written": written}))
+        print(as_json({"rows": as_figures(published), "written": written}))
+
+
+def as_figures(published: Published) -> list[dict[str, Any]]:
+    """The figures of all rows for a program, a mapping of columns each."""
+    return [{str(name): value for name, value in row.items()} for row in flat(published.frame).to_dict("records")]

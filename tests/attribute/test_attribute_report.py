@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
@@ -112,6 +113,7 @@ def test_lines_rank_factors_and_say_what_has_no_part(tmp_path):
         f"record          {tmp_path / 'r.json'}",
         f"figure          {tmp_path / 'f.svg'}",
     ]
+    assert lines(made(workers=1), tmp_path)[0] == "attributed      volunteer_home, diloco, 1 worker, seeds 0 to 2"
     assert "skipped         no" in lines(made(**SKIPPED), tmp_path)
     assert as_figures(made(), tmp_path)["slowdown"] == {"median": 5.0, "lowest": 4.0, "highest": 6.0}
     assert "slowdown" not in as_figures(made(**SKIPPED), tmp_path)
@@ -194,3 +196,16 @@ def test_a_world_without_any_loss_can_be_drawn():
 def test_what_is_asked_of_an_attribution_is_no_setting_of_its_run():
     asked = [made(), made(command=made()["command"].replace("attribute.seeds=3", "attribute.helps=false attribute.seeds=5"))]
     assert table.labels(asked) == ["volunteer_home diloco"] * 2
+
+
+@pytest.mark.parametrize("most", [1.3, 3.0, 7.0, 12.6, 19.0, 40.0])
+def test_figures_of_the_axis_do_not_touch(most):
+    shown = waterfall(made(factors=dict.fromkeys(SWITCHES, [1.0] * 3) | {"bandwidth": [most] * 3}, total=[most] * 3))
+    shown.draw_without_rendering()
+    [panel] = shown.axes
+    labels = [label for label in (*panel.get_xticklabels(), *panel.get_xticklabels(minor=True)) if label.get_text()]
+    low, high = panel.get_xlim()
+    boxes = sorted(
+        (label.get_window_extent() for label in labels if low <= label.get_position()[0] <= high), key=lambda box: box.x0
+    )
+    assert boxes and all(first.x1 < second.x0 for first, second in pairwise(boxes))

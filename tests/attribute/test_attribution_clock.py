@@ -186,6 +186,8 @@ def test_a_corner_without_figures_is_named(tmp_path):
     assert record["status"] == "timeout"
     assert "max_virtual" in record["reason"] and record["reason"].endswith("(seed 0, with bandwidth real, all else ideal)")
     assert (record["total"], record["factors"], record["corners"]) == ([], {}, [])
+    instant = attributed(tmp_path, *CLOCK, "max_virtual=1 us")
+    assert instant["reason"].endswith("(seed 0, with all ideal)")
     dropped = attributed(tmp_path, *STAGES, "churn=exponential")
     assert (dropped["status"], "churn drops some" in dropped["reason"]) == ("skipped", True)
     unfit = attributed(tmp_path, *(text for text in CLOCK if "timed_as" not in text), "model@timed_as=llama3_70b")

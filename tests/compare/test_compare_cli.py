@@ -146,9 +146,26 @@ def test_a_bad_value_is_told_in_one_line(arguments, line, base, compare):
     assert compare(base, base, *arguments) == (2, "", f"farbench: {line}\n")
 
 
+def test_lines_of_the_table_are_whole_where_nobody_watches(base, tmp_path):
+    arguments = [sys.executable, "-m", "bench.compare", str(base), str(slower(tmp_path / "new"))]
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"} | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(arguments, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert "volunteer_home diloco data.tokens=b" in done.stdout  # in one line, as no column is folded
+    assert "2 regressions" in done.stdout.splitlines()[0]
+
+
+def test_rows_of_one_folder_only_are_named_and_change_no_exit_code(base, tmp_path, compare):
+    new = slower(tmp_path / "new", 1.0)
+    (new / "runs" / "b30s1.json").unlink()
+    (new / "runs" / "b30s2.json").write_text("{")
+    code, out, err = compare(base, new)
+    assert (code, err.count("left out: ")) == (0, 1)
+    assert "1 row of NEW is broken" in out and "2 rows only in BASE: " in out
+
+
 def test_a_row_without_figures_is_not_compared_and_nothing_fails(tmp_path, compare):
     untrained = [row(seed=seed, loss=(), source_entropy=math.nan) for seed in range(2)]
     folders = [write(tmp_path / name, untrained) for name in ("base", "new")]
     code, out, err = compare(*folders, "-v")
     assert (code, err) == (0, "")
-    assert "2 figures: 0 regression, 2 identical; 2 of 2 rows" in out
+    assert "2 figures: 0 regressions, 2 identical; 2 of 2 rows" in out

@@ -95,6 +95,15 @@ def test_a_broken_row_is_an_error_that_names_the_file(text, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+def test_a_row_in_a_file_of_another_name_is_named_and_not_read(tmp_path):
+    """A copy would count twice, and the printed key would lead nowhere."""
+    path = Store(tmp_path).write(row())
+    copy = path.with_name("copy.json")
+    copy.write_text(path.read_text())
+    with pytest.raises(RecordError, match=rf"copy\.json is not named after its row, whose key is '{KEY}'"):
+        read_row(copy)
+
+
 def test_a_row_that_vanished_is_an_error_that_names_the_file(tmp_path):
     with pytest.raises(RecordError, match=r"gone\.json"):
         read_row(tmp_path / "gone.json")

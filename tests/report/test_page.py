@@ -254,3 +254,21 @@ def test_keys_in_tables_lead_to_their_rows_where_they_are_those_of_one_row(tmp_p
     links = [attributes["href"] for tag, attributes in parsed(page).seen if tag == "a" and "runs" in attributes["href"]]
     assert links == [f"mine/runs/{keys[0]}.json", f"mine/runs/{keys[2]}.json"]  # feedface is of two
     assert all((tmp_path / link).exists() for link in links)
+
+
+def test_keys_of_attributions_lead_to_their_records(tmp_path):
+    folder, key = write_rows(tmp_path / "mine", [page_row("a" * 32)]), "0123abcd" + "0" * 24
+    for name, text in (("attributions", "{}"), ("tables", "")):
+        (folder / name).mkdir()
+        (folder / name / (f"{key}.json" if text else "attributions.md")).write_text(text or "| key |\n| --- |\n| 0123abcd |\n")
+    [page] = write_page(tmp_path / "index.html", [folder])
+    assert f"mine/attributions/{key}.json" in [attributes["href"] for tag, attributes in parsed(page).seen if tag == "a"]
+    assert "1 attribution" in page.read_text()
+
+
+def test_small_shares_keep_two_digits(tmp_path):
+    shares = (0.973, 0.02184, 0.00118, 0.00092)
+    folder = write_rows(tmp_path, [page_row(f"{n:032x}", system_efficiency=share) for n, share in enumerate(shares)])
+    [page] = write_page(tmp_path / "index.html", [folder])
+    column = next(each for each in embedded(page)["columns"] if each["name"] == "system_efficiency")
+    assert set(column["texts"]) == {"97.3 %", "2.2 %", "0.12 %", "0.092 %"}

@@ -166,8 +166,33 @@ def test_the_command_reports_on_all_rows_of_a_folder(tmp_path, monkeypatch, caps
 def test_the_command_tells_in_one_line_of_a_folder_without_rows(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["report", "--results", str(tmp_path / "nowhere")])
     assert command.main() == 1
-    rule = "--results must be folders with rows in runs/, or records in attributions/ or emulations/ or projections/"
+    rule = "--results must be folders with rows in runs/, or records in attributions/, emulations/ or projections/"
     assert capsys.readouterr().err == f"farbench: {rule}, got '{tmp_path / 'nowhere'}'\n"
+
+
+def test_a_folder_without_rows_is_told_before_another_is_reported(tmp_path, monkeypatch, capsys):
+    Store(tmp_path / "good").write(row())
+    monkeypatch.setattr(sys, "argv", ["report", "--results", str(tmp_path / "good"), str(tmp_path / "nowhere")])
+    assert command.main() == 1
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert not (tmp_path / "good" / "tables").exists()
+
+
+def test_the_last_line_of_the_commands_json_holds_all_figures_and_files(tmp_path, monkeypatch, capsys):
+    for name in ("one", "two"):
+        Store(tmp_path / name).write(row(key=name[0]))
+        (tmp_path / name / "runs" / "b.json").write_text("{")
+    monkeypatch.setattr(sys, "argv", ["report", "--json", "--results", str(tmp_path / "one"), str(tmp_path / "two")])
+    assert command.main() == 0
+    out, err = capsys.readouterr()
+    assert err.count("left out: ") == 2  # once a file
+    (line,) = [line for line in out.splitlines() if line.startswith("{")]
+    printed = json.loads(line)
+    assert line == out.splitlines()[-1]
+    assert [found["key"] for found in printed["rows"]] == ["o", "t"]
+    for path in ("one/tables/all.md", "two/tables/all.md", "index.html"):
+        assert printed["written"].count(str(tmp_path / path)) == 1
 
 
 def test_six_lines_say_what_a_finished_row_is_about(tmp_path):

@@ -20,6 +20,7 @@ def test_a_run_sends_its_row_when_it_is_made_and_not_when_it_is_found(tmp_path, 
     monkeypatch.setenv("HYDRA_FULL_ERROR", "")
     assert run("seed=1") == run("seed=1", "sinks=[tensorboard]") == 0  # made without a sink, then found
     assert not (tmp_path / "results/local/tensorboard").exists()
+    assert "not sent to tensorboard, as a sink gets new rows: python -m bench.export sends it" in capsys.readouterr().err
     assert run("sinks=[tensorboard]", "json=true") == 0
     key = json.loads(capsys.readouterr().out.splitlines()[-1])["key"]
     (folder,) = (tmp_path / "results/local/tensorboard").iterdir()

@@ -13,7 +13,7 @@ from bench.report.page.drawings import inline
 from bench.report.page.markdown import Find, as_html, size, table
 from bench.report.page.rows import Line, read
 
-_RECORDS = {"runs": "rows", "emulations": "emulations", "projections": "projections"}
+_RECORDS = {"runs": "rows", "attributions": "attributions", "emulations": "emulations", "projections": "projections"}
 """Folders of records, and what these are called."""
 
 

@@ -132,7 +132,7 @@ def _settings(row: Line) -> str:
 def _percent(share: Any) -> str:
     if not _known(share):
         return "-"
-    return f"{100 * share:.1f} %" if share >= 0.001 or share == 0 else f"{100 * share:.2g} %"
+    return f"{100 * share:.1f} %" if share >= 0.01 or share == 0 else f"{100 * share:#.2g} %"
 
 
 def _times(ratio: Any) -> str:
