@@ -26,7 +26,7 @@ def helps_table(records: Sequence[Record], labels: Sequence[str]) -> Table:
             lines.append([label if not place else "", str(place + 1), each.text, told(each)])
         if not helping:
             lines.append([label, "-", "nothing", "no knob buys anything beyond the seeds' noise"])
-        behind.append((label, ", ".join(key[:8] for key in (record["key"], *record["rows"]))))
+        behind.append((label, keys_of(record)))
     return Table(
         head=["run", "rank", "what", "what it does"],
         lines=lines,
@@ -38,6 +38,11 @@ def helps_table(records: Sequence[Record], labels: Sequence[str]) -> Table:
         ],
         behind=behind,
     )
+
+
+def keys_of(record: Record) -> str:
+    """The record, and the rows that have its settings, as keys are printed."""
+    return f"{record['key'][:8]} in attributions/; as rows, where they are run, {', '.join(key[:8] for key in record['rows'])}"
 
 
 def helps_flat(records: Sequence[Record], labels: Sequence[str]) -> pd.DataFrame:

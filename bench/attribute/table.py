@@ -8,7 +8,7 @@ import pandas as pd
 
 from bench.attribute.bars import figure
 from bench.attribute.helps_figure import write_figure_of_helps
-from bench.attribute.helps_table import helps_flat, helps_of, helps_table
+from bench.attribute.helps_table import helps_flat, helps_of, helps_table, keys_of
 from bench.attribute.record import Record, read_records, spread
 from bench.attribute.switches import SWITCHES
 from bench.attribute.tell import factor_text
@@ -38,7 +38,7 @@ def table(records: Sequence[Record]) -> Table:
             *ideal,
             *said,
         ],
-        behind=[(name, ", ".join(key[:8] for key in (record["key"], *record["rows"]))) for record, name in _named(records)],
+        behind=[(name, keys_of(record)) for record, name in _named(records)],
     )
 
 
