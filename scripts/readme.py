@@ -1,5 +1,6 @@
 """Puts the files that README.md shows into it, between their markers.
 
+What tables fold away, the keys of the rows behind them, stays in their files.
 The block "algorithms" is the table of all algorithms, made from their files and presets.
 
 python scripts/readme.py            rewrite README.md
@@ -11,6 +12,7 @@ import sys
 from pathlib import Path
 
 from bench.report import algorithms
+from bench.report.formats import unfolded
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"<!-- generated: (\S+) -->\n.*?<!-- end -->", re.DOTALL)
@@ -24,7 +26,7 @@ def filled(text: str) -> str:
         if match[1] == "algorithms":
             return f"<!-- generated: algorithms -->\n{algorithms.markdown()}<!-- end -->"
         path = ROOT / match[1]
-        shown = path.read_text().rstrip()
+        shown = unfolded(path.read_text()).rstrip()
         if path.suffix in FENCES:
             shown = f"```{FENCES[path.suffix]}\n{shown}\n```"
         return f"<!-- generated: {match[1]} -->\n{shown}\n<!-- end -->"

@@ -7,13 +7,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from bench.attribute.colours import COLOURS, EDGES, HATCHES
-from bench.attribute.record import Record, spread
+from bench.attribute.record import Record
 from bench.attribute.switches import SWITCHES
 from bench.attribute.waterfall import ticks_as_factors
 
 
 def figure(records: Sequence[Record], labels: Sequence[str]) -> Figure:
-    """A bar a record, in the given order from the top, with a mark at its slowdown.
+    """A bar a record, in the given order from the top, with a mark at its slowdown: of the seed in which that is the median.
 
     What slows it down goes to the right of the ideal line, from where what helps, to the left of it, ends.
     """
@@ -22,7 +22,8 @@ def figure(records: Sequence[Record], labels: Sequence[str]) -> Figure:
     panel = picture.subplots()
     shown, ends = set[str](), [1.0]
     for place, record in enumerate(records):
-        factors = {name: spread(record["factors"][name])[0] for name in SWITCHES}
+        seed = sorted(range(len(record["total"])), key=record["total"].__getitem__)[(len(record["total"]) - 1) // 2]
+        factors = {name: record["factors"][name][seed] for name in SWITCHES}
         helping = math.prod(factor for factor in factors.values() if factor < 1)
         reached, back = helping, 1.0
         for name, factor in factors.items():
@@ -44,11 +45,12 @@ def figure(records: Sequence[Record], labels: Sequence[str]) -> Figure:
                 reached *= factor
             else:
                 back *= factor
-        total = spread(record["total"])[0]
+        total = record["total"][seed]
         panel.plot(total, place, marker="D", color="black", markersize=4)
         ends += [reached, helping, total]
     room = max(max(ends) / min(ends), 1.2) ** 0.03
-    panel.set(xscale="log", xlim=(min(ends) / room, max(ends) * room), xlabel="slowdown against ideal (x)")
+    axis = "slowdown against ideal (x), of the seed with the median one; thin, to the left of 1x: what helps"
+    panel.set(xscale="log", xlim=(min(ends) / room, max(ends) * room), xlabel=axis)
     panel.axvline(1.0, color="black", linewidth=1.2)
     ticks_as_factors(panel, max(ends) / min(ends))
     panel.set_yticks(range(len(records)), labels, fontsize=8)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from bench.attribute.helps import Help, from_dict, told
+from bench.attribute.helps import LITTLE, Help, from_dict, told
 from bench.attribute.record import Record, spread
 from bench.report.formats import Table
 
@@ -18,10 +18,12 @@ def helps_of(record: Record) -> list[Help]:
 
 
 def helps_table(records: Sequence[Record], labels: Sequence[str]) -> Table:
-    """The first knobs of each run that buy anything beyond the seeds' noise; below them, how many do not."""
+    """The first knobs of each run that buy anything beyond the seeds' noise; runs of which that was not asked are not there."""
     lines, behind = [], []
     for record, label in zip(records, labels, strict=True):
-        helping = [each for each in helps_of(record) if not each.reason and not each.is_tie and min(each.buys) > 1]
+        if not record["helps"]:
+            continue
+        helping = [each for each in helps_of(record) if not each.reason and min(each.buys, default=0) > 1 + LITTLE]
         for place, each in enumerate(helping[:MOST]):
             lines.append([label if not place else "", str(place + 1), each.text, told(each)])
         if not helping:

@@ -78,7 +78,8 @@ def write(folder: Path) -> tuple[list[Path], list[str]]:
     done = [record for record in records if record["status"] == "done"]
     if done:
         names = labels(done)
-        paths += write_formats(folder, HELPS, [helps_table(done, names)], helps_flat(done, names))
+        if any(record["helps"] for record in done):
+            paths += write_formats(folder, HELPS, [helps_table(done, names)], helps_flat(done, names))
         paths += write_figure(figure(done, names), folder / "figures" / NAME)
     for record in done:
         paths += write_figures(record, folder)

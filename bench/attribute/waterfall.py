@@ -36,6 +36,8 @@ def waterfall(record: Record) -> Figure:
     _whisker(panel, len(names), low, high)
     least, most = min(*ends, low, middle), max(*ends, high, middle)
     _scale(panel, least, most)
+    if len(record["seeds"]) > 1:
+        panel.set_xlabel("slowdown against ideal (x); medians over seeds, whose product is about that of the slowdown")
     values = [*((name, record["factors"][name]) for name in names), ("slowdown", record["total"])]
     edge = panel.get_xlim()[1]
     for place, (_, shown) in enumerate(values):

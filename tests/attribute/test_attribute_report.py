@@ -11,6 +11,7 @@ import pytest
 from bench.attribute import table
 from bench.attribute.bars import figure
 from bench.attribute.helps import Help, as_dict
+from bench.attribute.helps_table import helps_table
 from bench.attribute.record import FIELDS, SCHEMA, read_record, read_records, record_key, record_path, write_record
 from bench.attribute.switches import SWITCHES
 from bench.attribute.tell import as_figures, factor_text, lines
@@ -209,3 +210,16 @@ def test_figures_of_the_axis_do_not_touch(most):
         (label.get_window_extent() for label in labels if low <= label.get_position()[0] <= high), key=lambda box: box.x0
     )
     assert boxes and all(first.x1 < second.x0 for first, second in pairwise(boxes))
+
+
+def test_runs_of_which_was_not_asked_what_would_help_are_not_told_that_nothing_does():
+    lame = Help("latency", "halve the round trips", (1.001,) * 3, (1.0,) * 3, (1.001,) * 3, (1.001,) * 3)
+    tie = Help("codec", "half the bits", (1.5,) * 3, (1.0, 0.5, 1.0), (1.5, 0.75, 1.5), (1.5, 0.75, 1.5))
+    asked, unasked, idle = made(helps=[as_dict(UPLINK), as_dict(lame), as_dict(tie)]), made(), made(helps=[as_dict(lame)])
+    shown = helps_table([asked, unasked, idle], ["asked", "unasked", "idle"])
+    assert [line[:3] for line in shown.lines] == [["asked", "1", "double the uplink"], ["idle", "-", "nothing"]]
+
+
+def test_nothing_is_written_of_what_would_help_where_nobody_asked(tmp_path):
+    write_record(tmp_path, made())
+    assert not [path for path in table.write(tmp_path)[0] if "help" in path.name]
