@@ -99,7 +99,7 @@ def told(each: Help) -> str:
     if median(each.buys) == 0:
         return f"learns nothing  ({parts})"
     interval = f" [{_interval(each.buys)}]" if len(each.buys) > 1 else ""
-    return f"buys {_times(each.buys)}{interval}  ({parts})"
+    return f"{'buys' if median(each.buys) > 1 else 'leaves'} {_times(each.buys)}{interval}  ({parts})"
 
 
 def as_dict(each: Help) -> dict[str, Any]:
