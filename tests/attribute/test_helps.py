@@ -175,7 +175,7 @@ def test_people_are_told_the_median_and_the_interval_and_ties_as_ties():
         "half the bits (bf16)   no difference beyond the seeds' noise (0.960–1.30)",
         "double the downlink    no difference",
         "halve the round trips  next to nothing (below 0.5 %)",
-        "sync twice as often    buys 0.500x [0.500–0.500]  (throughput 0.500x, not trained)",
+        "sync twice as often    leaves 0.500x [0.500–0.500]  (throughput 0.500x, not trained)",
     ]
     assert lines(MADE_UP[-1:]) == []
 
