@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from omegaconf import OmegaConf
 
 from bench.attribute.links import connections, downlink, round_trips, shared_links, uplink
+from bench.attribute.reference import preset
 from bench.attribute.turned import Knob, Turned
 from bench.attribute.variant import Variant
 from bench.churn import AlwaysOn
@@ -17,7 +17,6 @@ from bench.churn.rarer import half_as_often
 from bench.churn.without import Without
 from bench.codec import BF16, FP16, Int8, NoCodec
 from bench.devices import Fleet, step_seconds
-from bench.explain import CONF
 from bench.failures import Failures, NoFailures
 from bench.jitter import Jitter, NoJitter
 from bench.pace import Pace
@@ -104,7 +103,7 @@ def bits(run: Run) -> Turned | str:
     rungs = ((NoCodec, "bf16"), (BF16, "int8"), (FP16, "int8"), (Int8, "int4"))
     for kind, name in rungs:
         if type(codec) is kind:
-            return Turned(_changed(run, codec=_preset("codec", name)), f"half the bits ({name})")
+            return Turned(_changed(run, codec=preset("codec", name)), f"half the bits ({name})")
     return f"{type(codec).__name__} has no codec of half its bits here"
 
 
@@ -127,7 +126,7 @@ def honest(run: Run) -> Turned | str:
     """No bad actors; the defence against them stays."""
     if not run.adversary.fraction:
         return "nobody is bad"
-    return Turned(_changed(run, adversary=_preset("adversary", "none")))
+    return Turned(_changed(run, adversary=preset("adversary", "none")))
 
 
 KNOBS = (
@@ -184,8 +183,3 @@ def _synced(run: Run, steps: Callable[[int], int]) -> Turned | str:
 def _changed(run: Run, **parts: Mapping[str, Any]) -> Variant:
     """The run of a changed copy of the conf. Raises ConfError for what its constructors refuse."""
     return Variant(Run({**run.conf, **parts}, run.store, run.progress))
-
-
-def _preset(group: str, name: str) -> dict[str, Any]:
-    settings: Any = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{name}.yaml"))
-    return settings

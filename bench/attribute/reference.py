@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from omegaconf import OmegaConf
 from yaml import safe_load
 
 from bench.attribute.switches import TIMED, Quick, variant
@@ -30,7 +31,7 @@ SYNCHRONOUS = {
 
 def plain_conf(conf: Conf) -> dict[str, Any]:
     """The same settings without adversaries and without the defence against them."""
-    return {**conf, **{group: _preset(group, name) for group, name in PLAIN.items()}}
+    return {**conf, **{group: preset(group, name) for group, name in PLAIN.items()}}
 
 
 def reference_conf(conf: Conf, names: Mapping[str, str]) -> dict[str, Any]:
@@ -40,8 +41,8 @@ def reference_conf(conf: Conf, names: Mapping[str, str]) -> dict[str, Any]:
     an optimizer of their own bring one with which DDP would be no reference.
     """
     usual = _usual("optimizer")
-    optimizer = conf["optimizer"] if names["optimizer"] == usual else _preset("optimizer", usual)
-    return {**conf, **{group: _preset(group, name) for group, name in SYNCHRONOUS.items()}, "optimizer": optimizer}
+    optimizer = conf["optimizer"] if names["optimizer"] == usual else preset("optimizer", usual)
+    return {**conf, **{group: preset(group, name) for group, name in SYNCHRONOUS.items()}, "optimizer": optimizer}
 
 
 def clocked_reference(conf: Conf, names: Mapping[str, str], store: Store) -> tuple[Run, Clocked]:
@@ -62,9 +63,9 @@ class _Roomy(Quick):
         return np.full(len(self.kind), np.inf)
 
 
-def _preset(group: str, name: str) -> dict[str, Any]:
+def preset(group: str, name: str) -> dict[str, Any]:
     """The settings of a preset that has no other presets in it."""
-    settings: dict[str, Any] = safe_load((CONF / group / f"{name}.yaml").read_text())
+    settings: Any = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{name}.yaml"))
     return settings
 
 
